@@ -1,0 +1,1 @@
+"""fluxrun: train neural networks from a YAML file."""

@@ -1,0 +1,107 @@
+"""Everything that can go wrong on purpose.
+
+    FluxError
+    ├── BackpropError      no way to run backwards through a model
+    ├── GraphError         a graph that cannot mean anything: a cycle, a missing input, mixed dtypes
+    │   └── ShapeError     sizes that do not fit, with the layer path and both shapes
+    ├── DataError          a data file that cannot be used: file, row, column      (exit code 65)
+    │   ├── MissingFile    a data file that is not there                          (exit code 66)
+    │   └── ColumnError    a column or array that the spec names and the file lacks (exit code 2)
+    ├── CheckpointError    a checkpoint that is damaged or belongs to another model (exit code 65)
+    └── Diverged           the loss or a gradient is NaN or infinite               (exit code 3)
+
+A message says what is wrong, where, and what to do next; the attributes carry the same facts for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class FluxError(Exception):
+    """The base of every error that fluxrun raises on purpose."""
+
+
+class BackpropError(FluxError):
+    """A model has no rule, no graph and no `back` of its own."""
+
+
+class GraphError(FluxError):
+    """A graph cannot be run or transformed; `path` is the layer path, `place` the spec path where known."""
+
+    def __init__(self, message: str, *, path: str = "", place: str | None = None) -> None:
+        self.reason = message
+        self.path = path
+        self.place = place
+        super().__init__(f"{path}: {message}" if path else message)
+
+
+class ShapeError(GraphError):
+    """Sizes do not fit; `shapes` are those of the operands, batch axis first."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        place: str | None = None,
+        shapes: Sequence[object] = (),
+    ) -> None:
+        self.shapes = tuple(shapes)
+        super().__init__(message, path=path, place=place)
+
+
+class DataError(FluxError):
+    """A data file cannot be used; `row` counts lines of the file from 1, `column` is a name or an index."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        row: int | None = None,
+        column: str | int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.reason = message
+        self.file = None if file is None else str(file)
+        self.row = row
+        self.column = column
+        self.hint = hint
+        place = ":".join(str(part) for part in (self.file, row) if part is not None)
+        what = f"column {column!r}: {message}" if column is not None else message
+        super().__init__(f"{place}: {what}" if place else what)
+
+
+class MissingFile(DataError):
+    """A data file does not exist or cannot be opened."""
+
+
+class ColumnError(DataError):
+    """A name in the spec is not in the file; `key` is its spec path below `data`, `near` the closest names."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        key: str = "target",
+        near: Sequence[str] = (),
+    ) -> None:
+        self.key = key
+        self.near = tuple(near)
+        super().__init__(message, file=file, hint=f"did you mean {near[0]!r}?" if near else None)
+
+
+class CheckpointError(FluxError):
+    """A checkpoint is damaged, incomplete or does not fit the model."""
+
+
+class Diverged(FluxError):
+    """Training produced a NaN or an infinity; `step` is the first step that did, counted from 1."""
+
+    def __init__(self, step: int, what: str = "loss") -> None:
+        self.step = step
+        self.what = what
+        super().__init__(f"diverged at step {step}: the {what} is not finite")
