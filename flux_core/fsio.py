@@ -1,0 +1,157 @@
+"""The one module through which files are written.
+
+    write_atomically   tmp ──write, fsync──▶ tmp ──replace──▶ path ──fsync──▶ folder
+                       a reader sees the old content or the new, whatever happens in between
+    append             whole lines or nothing: a failed append is cut off again
+    make_directory     an atomic claim: of many callers one wins, the others get FileExistsError
+
+Every call to the operating system goes through `disk`, so that a test can make the N-th one fail. A failed
+fsync counts as "not written" and is not tried again: the kernel may have dropped the pages. Reading needs
+none of this and is done with plain `open`.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+# some network and FUSE file systems sync names by themselves and refuse to be asked
+NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOTSUP)
+
+_count = itertools.count()
+
+
+class Disk:
+    """The operations that change a disk, one method each."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open `path` as a file descriptor that no child inherits; a new file gets 0666 & ~umask."""
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+
+    def write(self, file: int, data: memoryview) -> int:
+        """Write some of `data`; returns how many bytes."""
+        return os.write(file, data)
+
+    def sync(self, file: int) -> None:
+        """Wait until the file's content is on the disk."""
+        os.fsync(file)
+
+    def truncate(self, file: int, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        os.ftruncate(file, size)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename `source` to `target`, which may exist."""
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file."""
+        os.unlink(path)
+
+    def mkdir(self, path: Path, mode: int) -> None:
+        """Make one directory."""
+        os.mkdir(path, mode)
+
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty directory."""
+        os.rmdir(path)
+
+    def sync_directory(self, path: Path) -> None:
+        """Wait until the names in a directory are on the disk."""
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        except OSError as error:
+            if error.errno not in NO_DIRECTORY_SYNC:
+                raise
+        finally:
+            os.close(folder)
+
+
+disk = Disk()
+
+
+def write_atomically(path: str | Path, *parts: bytes | memoryview) -> None:
+    """Put a file of these bytes, one part after another, in the place of `path`.
+
+    Raises OSError, and leaves the old content and no temporary file behind, when an operation fails. (If the
+    last one does, the sync of the folder, the new content is in place but may not survive a power loss.)
+    """
+    path = Path(path)
+    temporary, file = _open_beside(path)
+    try:
+        try:
+            _write_all(file, parts)
+            disk.sync(file)
+        finally:
+            os.close(file)
+        disk.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            disk.unlink(temporary)
+        raise
+    disk.sync_directory(path.parent)
+
+
+def append(path: str | Path, data: bytes, *, sync: bool = False) -> None:
+    """Add `data` to the end of a file, which is made if missing; `sync` waits until it is on the disk.
+
+    Raises OSError when an operation fails, and cuts off what was written of `data`, so that no half line
+    stays. One process at a time may append to a file.
+    """
+    file = disk.open(Path(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        size = os.fstat(file).st_size
+        try:
+            _write_all(file, [data])
+            if sync:
+                disk.sync(file)
+        except BaseException:
+            with suppress(OSError):
+                disk.truncate(file, size)
+            raise
+    finally:
+        os.close(file)
+
+
+def make_directory(path: str | Path, *, mode: int = 0o777) -> None:
+    """Claim a new directory, mode & ~umask; raises FileExistsError if the name is taken."""
+    path = Path(path)
+    disk.mkdir(path, mode)
+    try:
+        disk.sync_directory(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            disk.rmdir(path)
+        raise
+
+
+def ensure_directory(path: str | Path, *, mode: int = 0o777) -> None:
+    """Make a directory and its missing parents; one that another process makes meanwhile will do."""
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        try:
+            make_directory(folder, mode=mode)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+
+
+def _open_beside(path: Path) -> tuple[Path, int]:
+    """A new temporary file in the folder of `path`; its name tells whose it is, should the process die."""
+    while True:
+        temporary = path.with_name(f".tmp-{os.getpid()}-{next(_count)}")
+        with suppress(FileExistsError):  # left by an earlier process of the same number
+            return temporary, disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _write_all(file: int, parts: Sequence[bytes | memoryview]) -> None:
+    for part in parts:
+        rest = memoryview(part)
+        while len(rest):
+            rest = rest[disk.write(file, rest) :]
