@@ -1,0 +1,22 @@
+"""Data sources, splits and preprocessing.
+
+    CsvSource | NpzSource | IdxSource | SyntheticSource ──load(seed=...)──▶ Dataset
+
+A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults.
+"""
+
+from flux_core.data.dataset import Dataset, Examples, Peek, Source, Task
+from flux_core.data.npz import NpzSource
+from flux_core.data.preprocessing import Preprocessing
+from flux_core.data.scale import Scale
+
+__all__ = [
+    "Dataset",
+    "Examples",
+    "NpzSource",
+    "Peek",
+    "Preprocessing",
+    "Scale",
+    "Source",
+    "Task",
+]

@@ -1,0 +1,167 @@
+"""From raw targets to a Dataset: the part that all sources share.
+
+    raw y of each file ──read_targets──▶ Targets ──cut──▶ rows of each part ──dataset──▶ Dataset
+                            task, classes          split                   y encoded
+
+Label order: numbers ascend, text is sorted. The classes are those of all files, the scale of a regression's
+targets comes from the training split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data.cells import Place, shown
+from flux_core.data.dataset import Dataset, Examples, Task
+from flux_core.data.preprocessing import Preprocessing
+from flux_core.data.scale import Scale
+from flux_core.data.split import Part, split_rows
+from flux_core.errors import DataError
+
+REGRESSION_HINT = "for numbers to be predicted, set data.task: regression and a loss such as mse"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What y means, and its values for each file: int64 labels (rows,) or float64 (rows, targets)."""
+
+    task: Task
+    classes: tuple[str, ...]
+    values: Mapping[Part, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One part of the data: `rows` of the file that is listed under `file`."""
+
+    file: Part
+    rows: NDArray[np.int64]
+
+
+def read_targets(ys: Mapping[Part, NDArray[Any]], places: Mapping[Part, Place], task: Task | None) -> Targets:
+    """Decide the task (text and integers are classes, floats are numbers, unless `task` says) and the classes.
+
+    >>> targets = read_targets({"train": np.array([7, 3, 7])}, {"train": Place()}, None)
+    >>> targets.task, targets.classes, targets.values["train"].tolist()
+    ('classification', ('3', '7'), [1, 0, 1])
+    """
+    decided: Task = task or ("regression" if ys["train"].dtype.kind == "f" else "classification")
+    if decided == "regression":
+        return Targets(decided, (), {name: _numbers(y, places[name]) for name, y in ys.items()})
+    labels = {name: _labels(y, places[name]) for name, y in ys.items()}
+    textual = {y.dtype.kind == "U" for y in labels.values()}
+    if len(textual) > 1:
+        raise DataError("the labels are text in one file and numbers in another", column=places["train"].column)
+    distinct = np.unique(np.concatenate(list(labels.values())))
+    codes = {name: np.searchsorted(distinct, y).astype(np.int64) for name, y in labels.items()}
+    return Targets(decided, tuple(str(label) for label in distinct.tolist()), codes)
+
+
+def cut(targets: Targets, fractions: Mapping[Part, float], *, seed: int) -> tuple[dict[Part, Cut], tuple[str, ...]]:
+    """Which rows make each part, and notes about empty parts, unused rows and classes without training rows."""
+    main = targets.values["train"]
+    labels = main if targets.task == "classification" else None
+    rows = split_rows(len(main), fractions, seed=seed, labels=labels)
+    cuts = {name: Cut("train", numbers) for name, numbers in rows.items()}
+    cuts |= {name: Cut(name, np.arange(len(y))) for name, y in targets.values.items() if name != "train"}
+    if not len(cuts["train"].rows):
+        raise DataError(f"{len(main)} rows are too few: none is left to train on")
+    notes = [f"the {name} split got none of {len(main)} rows" for name, part in cuts.items() if not len(part.rows)]
+    unused = len(main) - sum(len(numbers) for numbers in rows.values())
+    if unused:
+        notes.append(f"{unused} of {len(main)} rows are in no split: the fractions sum to less than 1")
+    if targets.task == "classification":
+        trained = np.bincount(main[cuts["train"].rows], minlength=len(targets.classes))
+        names = [name for name, count in zip(targets.classes, trained, strict=True) if not count]
+        if names:
+            notes.append(f"no row to train on for class {', '.join(shown(name) for name in names[:5])}")
+    return {name: part for name, part in cuts.items() if len(part.rows)}, tuple(notes)
+
+
+def fit_targets(targets: Targets, train: Cut, *, standardize: bool) -> Scale | None:
+    """The scale of a regression's targets; None for classes, or without standardisation."""
+    if targets.task == "classification" or not standardize:
+        return None
+    return Scale.fit(targets.values["train"][train.rows])
+
+
+def dataset(
+    xs: Mapping[Part, NDArray[Any]],
+    targets: Targets,
+    cuts: Mapping[Part, Cut],
+    preprocessing: Preprocessing,
+    notes: Sequence[str],
+) -> Dataset:
+    """Put x and y of every part together."""
+
+    def part(name: Part) -> Examples | None:
+        if name not in cuts:
+            return None
+        y = targets.values[cuts[name].file][cuts[name].rows]
+        if targets.task == "regression":
+            scale = preprocessing.targets
+            y = y.astype(np.float32) if scale is None else scale.apply(y)
+        return Examples(xs[name], y)
+
+    train = part("train")
+    assert train is not None  # `cut` refuses an empty training split
+    return Dataset(
+        train=train,
+        valid=part("valid"),
+        test=part("test"),
+        task=targets.task,
+        classes=targets.classes,
+        features=preprocessing.features,
+        preprocessing=preprocessing,
+        notes=tuple(notes),
+    )
+
+
+def _numbers(y: NDArray[Any], place: Place) -> NDArray[np.float64]:
+    if y.dtype.kind not in "biuf":
+        raise DataError(
+            f"the target holds {_kind(y)}, a regression needs numbers",
+            file=place.file,
+            column=place.column,
+            hint="set data.task: classification, or choose a numeric target",
+        )
+    numbers = y.astype(np.float64)
+    with np.errstate(over="ignore"):
+        _require(np.isfinite(numbers.astype(np.float32)), y, "is not a finite float32", place, None)
+    return numbers.reshape(len(y), -1)
+
+
+def _labels(y: NDArray[Any], place: Place) -> NDArray[Any]:
+    """Labels as text, integers or whole float64, (rows,)."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(
+            f"the labels have shape {y.shape}, a classification needs one label a row",
+            file=place.file,
+            column=place.column,
+            hint="one-hot labels become numbers with y.argmax(axis=1)",
+        )
+    if y.dtype.kind == "S":
+        return np.asarray(np.char.decode(y, "utf-8", "replace"))
+    if y.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = np.isfinite(y) & (np.abs(y) < 2.0**53) & (y == np.floor(y))
+        _require(whole, y, "is no label of a class: labels are whole numbers or text", place, REGRESSION_HINT)
+        return y.astype(np.int64)
+    return y if y.dtype.kind == "U" else y.astype(np.int64)
+
+
+def _require(good: NDArray[np.bool_], y: NDArray[Any], message: str, place: Place, hint: str | None) -> None:
+    if not good.all():
+        index = np.unravel_index(int(np.argmin(good)), good.shape)
+        raise place.error(f"{y[index]} {message}", int(index[0]), hint)
+
+
+def _kind(y: NDArray[Any]) -> str:
+    return "text" if y.dtype.kind in "US" else f"values of type {y.dtype}"

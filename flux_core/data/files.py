@@ -1,0 +1,82 @@
+"""Opening data files: what is not there, what is too large, and which file stands for which part."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from flux_core.data.split import DEFAULT, PARTS, Part, check_fractions
+from flux_core.errors import DataError, MissingFile
+
+MAX_BYTES = 4 * 2**30  # a limit against files that claim to be huge, not against large data: `max_bytes` raises it
+DEFLATE_RATIO = 1032  # no deflate stream expands by more (zlib's technical notes)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file for reading; raises MissingFile, with the nearest name in its folder."""
+    try:
+        if path.is_dir():
+            raise MissingFile("this is a folder, not a data file", file=path)
+        return path.open("rb")
+    except FileNotFoundError:
+        raise MissingFile("no such file", file=path, hint=_near(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise MissingFile(f"cannot be opened: {reason}", file=path) from None
+
+
+def check_size(size: int, limit: int, path: Path, what: str) -> None:
+    """Raise DataError if `size` bytes are more than the limit."""
+    if size > limit:
+        raise DataError(
+            f"{what} would take {size:,} bytes, more than the limit of {limit:,}",
+            file=path,
+            hint="set data.max_bytes to a larger number if this is meant",
+        )
+
+
+def part_files(
+    path: str | Path | None,
+    train_path: str | Path | None,
+    valid_path: str | Path | None,
+    test_path: str | Path | None,
+) -> dict[Part, Path]:
+    """The file of each part, the main one under "train"; raises ValueError for combinations without a meaning."""
+    if (path is None) == (train_path is None):
+        raise ValueError("give path, or train_path with valid_path and test_path")
+    if path is not None and (valid_path is not None or test_path is not None):
+        raise ValueError("valid_path and test_path go with train_path, not with path")
+    given = {"train": path if path is not None else train_path, "valid": valid_path, "test": test_path}
+    return {name: Path(value) for name in PARTS if (value := given[name]) is not None}
+
+
+def fractions_of_main(
+    split: Mapping[str, float] | None, files: Mapping[Part, Any], *, separate: bool
+) -> dict[Part, float]:
+    """How the main file is cut: `split`, or by default all of it to train where parts have their own files.
+
+    >>> fractions_of_main(None, {"train": "a.csv"}, separate=False)
+    {'train': 0.8, 'valid': 0.1, 'test': 0.1}
+    >>> fractions_of_main(None, {"train": "a.csv", "test": "b.csv"}, separate=True)
+    {'train': 1.0}
+    >>> fractions_of_main({"train": 0.9, "valid": 0.1}, {"train": "a.csv", "test": "b.csv"}, separate=True)
+    {'train': 0.9, 'valid': 0.1}
+    """
+    if split is None:
+        return {"train": 1.0} if separate else dict(DEFAULT)
+    fractions = check_fractions(split)
+    for name in fractions:
+        if name != "train" and name in files:
+            raise ValueError(f"the {name} examples come from split.{name} or from their own file, not from both")
+    return fractions
+
+
+def _near(path: Path) -> str | None:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder {str(path.parent)!r}"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else None

@@ -1,0 +1,142 @@
+"""How the rows of a file become the numbers that a model sees: fitted once, kept in the checkpoint.
+
+    table: columns by name ──encode──▶ x float32 (rows, features)      numeric: fill, standardise; categorical: one-hot
+    array                  ──encode──▶ x float32 (rows, ...)           standardise; or int64 ids as they are
+
+Everything is fitted on the training split. The value goes to JSON and back without losing a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data.cells import Place, text_of, texts
+from flux_core.data.columns import CategoricalColumn, Column, NumericColumn
+from flux_core.data.scale import Scale
+from flux_core.errors import CheckpointError, ColumnError, DataError
+
+Table = Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The fitted encoding; `columns` for tables, `inputs` for arrays, `targets` for regressions.
+
+    >>> columns = (CategoricalColumn("colour", ("blue", "red")), NumericColumn("size", Scale.of(2.0, 0.5)))
+    >>> preprocessing = Preprocessing(columns=columns)
+    >>> preprocessing.features
+    ('colour=blue', 'colour=red', 'size')
+    >>> x, notes = preprocessing.encode({"size": [3.0], "colour": ["red"]})
+    >>> x.tolist()
+    [[0.0, 1.0, 2.0]]
+    >>> Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+    True
+    """
+
+    columns: tuple[Column, ...] = ()
+    missing: tuple[str, ...] = ()
+    inputs: Scale | None = None
+    dtype: Literal["float32", "int64"] = "float32"
+    targets: Scale | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns of x; () for arrays."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    def encode(
+        self, rows: Table | NDArray[Any], *, file: str | Path | None = None
+    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """New rows as the model's x, with notes; raises ColumnError for absent columns, DataError for bad cells.
+
+        Cells are text as in a file, or numbers; None is a missing value. Extra columns are ignored.
+        """
+        if isinstance(rows, np.ndarray):
+            return self.encode_array(rows, file=file), ()
+        absent = [column.name for column in self.columns if column.name not in rows]
+        if absent:
+            names = ", ".join(repr(name) for name in absent)
+            raise ColumnError(f"the model was trained with columns that are not here: {names}", file=file, key="path")
+        parsed = {
+            column.name: column.parse([text_of(cell) for cell in rows[column.name]], self.missing, Place(file))
+            for column in self.columns
+        }
+        return self.encode_columns(parsed, Place(file), "this data")
+
+    def encode_columns(
+        self, parsed: Mapping[str, Any], place: Place, where: str
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """Parsed columns as x; `where` names the rows in notes ("the valid split")."""
+        blocks: list[NDArray[np.float32]] = []
+        notes: list[str] = []
+        for column in self.columns:
+            block, found = column.encode(parsed[column.name], replace(place, column=column.name), where)
+            blocks.append(block)
+            notes += found
+        return np.concatenate(blocks, axis=1), tuple(notes)
+
+    def encode_array(self, x: NDArray[Any], *, file: str | Path | None = None, name: str = "x") -> NDArray[Any]:
+        """An array as x: ids stay int64, everything else becomes finite float32."""
+        if self.dtype == "int64":
+            return x.astype(np.int64)
+        x = x[:, None] if x.ndim == 1 else x  # one number a row is one feature
+        check_finite(x, file, name)
+        with np.errstate(over="ignore"):
+            encoded = x.astype(np.float32) if self.inputs is None else self.inputs.apply(x)
+        check_finite(encoded, file, name)
+        return encoded
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of plain JSON values; floats are exact, as JSON writes the shortest text that reads back equal."""
+        return {
+            "columns": [column.to_json() for column in self.columns],
+            "missing": list(self.missing),
+            "inputs": None if self.inputs is None else self.inputs.to_json(),
+            "dtype": self.dtype,
+            "targets": None if self.targets is None else self.targets.to_json(),
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Preprocessing:
+        """The value that `to_json` wrote; raises CheckpointError for anything else."""
+        try:
+            if set(data) != set(cls().to_json()) or data["dtype"] not in ("float32", "int64"):
+                raise ValueError("unknown or absent keys")
+            return cls(
+                columns=tuple(_column(column) for column in data["columns"]),
+                missing=texts(data["missing"]),
+                inputs=None if data["inputs"] is None else Scale.from_json(data["inputs"]),
+                dtype=data["dtype"],
+                targets=None if data["targets"] is None else Scale.from_json(data["targets"]),
+                classes=texts(data["classes"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise CheckpointError(f"the preprocessing in the checkpoint is damaged: {error}") from None
+
+
+def _column(data: dict[str, Any]) -> Column:
+    kinds: dict[str, type[NumericColumn] | type[CategoricalColumn]] = {
+        "numeric": NumericColumn,
+        "categorical": CategoricalColumn,
+    }
+    return kinds[data["kind"]].from_json(data)
+
+
+def check_finite(x: NDArray[Any], file: str | Path | None, name: str) -> None:
+    """Raise DataError with the index of the first nan or infinity of an array."""
+    if x.dtype.kind != "f" or bool(np.isfinite(x).all()):
+        return
+    index = [int(i) for i in np.argwhere(~np.isfinite(x))[0]]
+    raise DataError(
+        f"array {name!r} holds {x[tuple(index)]} at {index}; every value must be a finite float32",
+        file=file,
+        hint="remove or replace such values before training",
+    )
