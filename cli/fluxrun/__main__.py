@@ -1,0 +1,6 @@
+"""python -m fluxrun."""
+
+from fluxrun.main import run
+
+if __name__ == "__main__":
+    run()

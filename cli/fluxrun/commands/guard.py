@@ -1,0 +1,101 @@
+"""Around every command: errors become a message and an exit code, and a bug says where its traceback lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
+Runs = Annotated[str, typer.Option("--runs", envvar="FLUXRUN_RUNS", help="The folder of the runs.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, such as train.epochs=5; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def guard(work: Callable[[], int], debug: bool) -> NoReturn:
+    """Run a command's work and exit with its code, or with that of its error."""
+    try:
+        code = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        broken_pipe()
+    except Exception as error:
+        code = report(error, debug)
+    raise typer.Exit(code)
+
+
+def broken_pipe() -> NoReturn:
+    """Nobody reads stdout: die by SIGPIPE, as other tools do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    raise AssertionError("unreachable: SIGPIPE ends the process")
+
+
+def report(error: Exception, debug: bool) -> int:
+    """Say what went wrong on stderr; the exit code."""
+    from flux_core.errors import FluxError
+    from fluxrun import exits
+    from fluxrun.jobs.expect import UsageError
+    from fluxrun.render.stream import say
+    from fluxrun.spec.problems import SpecError
+    from fluxrun.spec.text import visible
+
+    if isinstance(error, SpecError):
+        say(str(error))
+        return exits.USAGE
+    if isinstance(error, UsageError):
+        say(f"error: {visible(str(error))}")
+        return exits.USAGE
+    if isinstance(error, FluxError) and (code := exits.exit_code(error)) != exits.BUG:
+        hint = getattr(error, "hint", None)
+        say(f"error: {visible(str(error))}" + (f"\n  {visible(hint)}" if hint else ""))
+        return code
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"error: {visible(where + (error.strerror or str(error)))}")
+        return exits.IO_ERROR
+    if isinstance(error, MemoryError):
+        say("error: out of memory; a smaller data.batch_size or model needs less")
+        return exits.BUG
+    return _bug(error, debug)
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    import tempfile
+    import traceback
+
+    from fluxrun import exits
+    from fluxrun.render.stream import say
+    from fluxrun.spec.text import visible
+
+    text = "".join(traceback.format_exception(error))
+    if debug:
+        say(text.rstrip())
+        return exits.BUG
+    first = visible(f"{type(error).__name__}: {error}".splitlines()[0])
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="fluxrun-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(text)
+        where = f"the traceback is in {file.name}"
+    except OSError:
+        where = "--debug shows the traceback"
+    say(f"error: this is a bug in fluxrun: {first}; {where}")
+    return exits.BUG
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout, in ASCII so that any locale can carry it."""
+    from fluxrun.store.record import jsonable
+
+    print(json.dumps(jsonable(value), allow_nan=False))

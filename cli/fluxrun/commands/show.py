@@ -1,0 +1,47 @@
+"""fluxrun show CONFIG|RUN: the resolved spec and the table of layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, Json, Runs, Set, guard, print_json
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun show configs/digits.yaml
+  fluxrun show configs/digits.yaml --set model.0.affine.out=64 --json
+"""
+
+
+def show(
+    which: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A spec; a run's path, name, or last.")],
+    overrides: Set = None,
+    runs: Runs = "runs",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a spec with every default filled in, and its layers with shapes and parameters."""
+
+    def work() -> int:
+        from fluxrun.jobs.show import show as view
+        from fluxrun.render.numbers import count, grid, shape
+        from fluxrun.spec.text import visible
+
+        seen = view(which, overrides or (), Path(runs))
+        if as_json:
+            print_json(seen.to_json())
+            return 0
+        print("\n".join(visible(line) for line in seen.yaml.splitlines()))
+        print()
+        if seen.layers is None:
+            print(f"shapes are not known: {visible(seen.reason or '')}")
+            return 0
+        rows = [[row.path, row.name, shape(row.output), count(row.parameters)] for row in seen.layers]
+        rows.append(["", "in all", "", count(sum(row.parameters for row in seen.layers))])
+        print("\n".join(grid(["layer", "", "output", "parameters"], rows, left=2)))
+        return 0
+
+    guard(work, debug)

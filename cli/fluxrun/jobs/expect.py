@@ -1,0 +1,63 @@
+"""--expect 'valid.accuracy>=0.9': a condition on a metric that decides the exit code."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flux_core.errors import FluxError
+from fluxrun.spec.problems import listing, near
+
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+FORM = re.compile(r"\s*([A-Za-z0-9_.]+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
+
+
+class UsageError(FluxError):
+    """An option has a value without a meaning."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A metric, a comparison, a number."""
+
+    text: str
+    metric: str
+    comparison: str
+    number: float
+
+    @classmethod
+    def parse(cls, text: str) -> Expectation:
+        """Read a condition; raises UsageError.
+
+        >>> Expectation.parse("valid.accuracy >= 0.9").met({"valid.accuracy": 0.92})
+        True
+        """
+        match = FORM.fullmatch(text)
+        try:
+            number = float(match[3]) if match else math.nan
+        except ValueError:
+            number = math.nan
+        if match is None or math.isnan(number):
+            raise UsageError(f"--expect {text!r}: write METRIC>=NUMBER, such as 'valid.accuracy>=0.9'")
+        return cls(text, match[1], match[2], number)
+
+    def require_known(self, names: Sequence[str]) -> None:
+        """Raise UsageError if a run will not have the metric."""
+        if self.metric not in names:
+            hint = near(self.metric, names) or f"known: {listing(names)}"
+            raise UsageError(f"--expect {self.text!r}: there will be no metric {self.metric!r}; {hint}")
+
+    def met(self, values: Mapping[str, float]) -> bool:
+        """Whether it holds; a metric that is missing or NaN meets nothing."""
+        value = values.get(self.metric, math.nan)
+        return not math.isnan(value) and OPERATORS[self.comparison](value, self.number)

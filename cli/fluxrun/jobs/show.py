@@ -1,0 +1,60 @@
+"""What a spec or a run amounts to: every default, and the table of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flux_core.errors import MissingFile
+from fluxrun.spec.build import peek
+from fluxrun.spec.load import load, to_data, to_yaml
+from fluxrun.spec.schema.root import Spec
+from fluxrun.store.listing import Run, find
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of the table; `output` is the shape of one example."""
+
+    path: str
+    name: str
+    output: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A spec with its layers; without the data at hand `layers` is None and `reason` says why."""
+
+    spec: Spec
+    layers: tuple[Layer, ...] | None
+    reason: str | None
+    run: Run | None
+
+    @property
+    def yaml(self) -> str:
+        return to_yaml(self.spec)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `show --json` prints."""
+        rows = None if self.layers is None else [vars(layer) for layer in self.layers]
+        return {"run": str(self.run.folder) if self.run else None, "spec": to_data(self.spec), "layers": rows}
+
+
+def show(which: str, overrides: Sequence[str], runs: Path) -> View:
+    """The view of a config or a run. Raises SpecError, NoSuchRun, DataError."""
+    run = None
+    if which != "-" and not Path(which).is_file():
+        run = find(runs, which)
+        which = str(run.folder / "resolved.yaml")
+    loaded = load(which, overrides)
+    try:
+        spec, _, seen, model = peek(loaded)
+    except MissingFile as error:
+        return View(loaded.spec, None, str(error), run)
+    from flux_core.layers import layer_table
+
+    rows = layer_table(model, seen.input_shape, dtype=seen.input_dtype)
+    return View(spec, tuple(Layer(r.path, r.name, tuple(r.output), r.parameters) for r in rows), None, run)

@@ -1,0 +1,67 @@
+"""The entry point of `fluxrun`.
+
+    run() ──▶ environment (one BLAS thread, signals) ──▶ Typer ──▶ commands/*.py ──▶ jobs, render
+
+`fluxrun --help` imports Typer and nothing heavier; everything else is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands import check, ls, show, train
+
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+app = typer.Typer(
+    name="fluxrun",
+    help="Train neural networks from a YAML file.",
+    rich_markup_mode=None,  # rich help takes several times as long as importing Typer
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"fluxrun {version('fluxrun')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Train neural networks from a YAML file."""
+
+
+for module, function in ((train, train.train), (check, check.check), (show, show.show), (ls, ls.ls)):
+    app.command(epilog=module.EXAMPLES)(function)
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    for name in BLAS_THREADS:  # more threads would change the last bits of results, and small models take longer
+        os.environ[name] = "1"
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a training catches it, Ctrl-C just ends the process
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure:
+        reconfigure(errors="surrogateescape")  # paths come out as they came in, whatever the locale
+    app()

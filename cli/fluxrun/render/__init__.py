@@ -1,0 +1,1 @@
+"""What people see: on a terminal a live bar and a table, elsewhere plain lines, and always on stderr."""

@@ -1,0 +1,65 @@
+"""Lines for logs and pipes: one for an epoch, at most one in 30 seconds, but always the first and the last.
+
+epoch 3/20  train.loss 0.1234  valid.loss 0.2345  valid.accuracy 0.9444  rate 0.0010  12,345 examples/s  best
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flux_core.train.events import EpochEnded, Started
+
+from fluxrun.jobs.train import Listener, Outcome, Prepared
+from fluxrun.render.numbers import count, number
+from fluxrun.render.stream import Quiet
+from fluxrun.render.summary import closing, opening
+
+EVERY_SECONDS = 30.0
+
+
+class Plain(Listener):
+    """Writes lines to a stream."""
+
+    def __init__(self, stream: Quiet | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stream = stream or Quiet(sys.stderr)
+        self.clock = clock
+        self.at: float | None = None
+        self.epochs = 0
+        self.held: EpochEnded | None = None
+
+    def write(self, *lines: str) -> None:
+        for line in lines:
+            self.stream.write(line + "\n")
+        self.stream.flush()
+
+    def claimed(self, folder: Path, prepared: Prepared) -> None:
+        self.write(*opening(prepared, folder.name))
+
+    def event(self, event: object) -> None:
+        if isinstance(event, Started):
+            self.epochs = event.epochs
+            self.write(f"{count(event.parameters)} parameters, {count(event.steps_per_epoch)} steps an epoch")
+        elif isinstance(event, EpochEnded):
+            now = self.clock()
+            if self.at is None or now - self.at >= EVERY_SECONDS:
+                self.at, self.held = now, None
+                self.write(self.line(event))
+            else:
+                self.held = event
+
+    def line(self, event: EpochEnded) -> str:
+        values = [f"{name} {number(value)}" for name, value in event.metrics.items()]
+        rest = [f"rate {number(event.learning_rate)}", f"{count(event.examples_per_second)} examples/s"]
+        return "  ".join([f"epoch {event.epoch}/{self.epochs}", *values, *rest, *(["best"] if event.improved else [])])
+
+    def interrupted(self, name: str) -> None:
+        self.write(f"{name}: saving; a second one ends at once")
+
+    def close(self, outcome: Outcome | None) -> None:
+        if self.held is not None:
+            self.write(self.line(self.held))
+        if outcome is not None:
+            self.write(*closing(outcome))

@@ -1,0 +1,146 @@
+"""A checked spec into the objects of flux_core.
+
+    Loaded ──source──▶ Dataset ──resolve──▶ Spec ──model, plan──▶ Built(spec, source, dataset, model, plan)
+
+A component is built by calling its maker with its arguments. What does not fit is reported at the spec's lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flux_core.errors import ColumnError
+from fluxrun.spec.catalog import CATALOG
+from fluxrun.spec.load import Loaded
+from fluxrun.spec.part import Component, Part
+from fluxrun.spec.resolve import Doubts, Facts, check_task, implied_task, resolve, resolve_split
+from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.schema.sources import Batches
+
+if TYPE_CHECKING:
+    from flux_core.data import Dataset
+    from flux_core.data.dataset import Peek, Source
+    from flux_core.train import Plan
+
+
+@dataclass(frozen=True)
+class Built:
+    """Everything that a training needs; `spec` is resolved."""
+
+    spec: Spec
+    source: Source
+    dataset: Dataset
+    model: Any
+    plan: Plan
+    facts: Facts
+
+
+def build(loaded: Loaded, *, max_steps: int | None = None) -> Built:
+    """Load the data and build the rest. Raises SpecError, DataError, MissingFile."""
+    from fluxrun.spec.fit import Inputs, fit_model
+
+    spec = resolve_split(loaded.spec)
+    doubts = Doubts(loaded.tree)
+    source = build_source(spec.data)
+    dataset = _ask(lambda: source.load(seed=spec.seed, task=implied_task(spec)), doubts)
+    parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    classes = len(dataset.classes) if dataset.task == "classification" else None
+    facts = Facts(dataset.task, classes, tuple(name for name, part in parts.items() if part is not None))
+    spec = resolve(spec, facts)
+    check_task(spec, facts, doubts)
+    x, y = dataset.train.x, dataset.train.y
+    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1] if y.ndim == 2 else None)
+    model = fit_model(spec, facts, inputs, doubts)
+    doubts.problems.raise_if_any()
+    return Built(spec, source, dataset, model, build_plan(spec, max_steps), facts)
+
+
+def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
+    """The same as far as it goes without loading: resolved spec, facts, shapes, and the model. Raises as `build`."""
+    from fluxrun.spec.fit import Inputs, fit_model
+
+    spec = resolve_split(loaded.spec)
+    doubts = Doubts(loaded.tree)
+    source = build_source(spec.data)
+    seen = _ask(lambda: source.peek(seed=spec.seed, task=implied_task(spec)), doubts)
+    facts = Facts(seen.task, seen.classes, _splits(spec))
+    spec = resolve(spec, facts)
+    check_task(spec, facts, doubts)
+    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, None), doubts)
+    doubts.problems.raise_if_any()
+    return spec, facts, seen, model
+
+
+def build_source(part: Part) -> Source:
+    """The data source, with the constructor's defaults for what the spec leaves open."""
+    arguments = {
+        name: value
+        for name in type(part.arguments).model_fields
+        if name not in Batches.model_fields and (value := getattr(part.arguments, name)) is not None
+    }
+    split = arguments.get("split")
+    if isinstance(split, Component):
+        arguments["split"] = {name: share for name, share in split.model_dump().items() if share}
+    source: Source = CATALOG["source"][part.name].make()(**arguments)
+    return source
+
+
+def build_part(kind: str, part: Part, **more: Any) -> Any:
+    """What the maker of a component makes of its arguments."""
+    values = {name: getattr(part.arguments, name) for name in type(part.arguments).model_fields}
+    return CATALOG[kind][part.name].make()(**{**values, **more})
+
+
+def build_plan(spec: Spec, max_steps: int | None = None) -> Plan:
+    """How the trainer is to go about it."""
+    from flux_core.train import EarlyStop, Plan
+
+    train, data = spec.train, spec.data.arguments
+    assert isinstance(data, Batches)
+    assert train.loss is not None
+    assert train.metrics is not None
+    stop = train.early_stop
+    return Plan(
+        loss=train.loss.name,
+        loss_arguments=train.loss.arguments.model_dump(),
+        optimizer=build_part("optimizer", train.optimizer),
+        schedule=build_part("schedule", train.schedule) if train.schedule else None,
+        epochs=train.epochs,
+        batch_size=data.batch_size,
+        shuffle=data.shuffle,
+        drop_last=data.drop_last,
+        seed=spec.seed,
+        metrics=tuple(
+            (metric.name, arguments) if (arguments := metric.arguments.model_dump()) else metric.name
+            for metric in train.metrics
+        ),
+        clip_norm=train.clip_norm,
+        clip_value=train.clip_value,
+        early_stop=EarlyStop(stop.metric or "train.loss", stop.patience, stop.min_delta) if stop else None,
+        monitor=train.checkpoint.metric,
+        every_steps=train.checkpoint.every_steps,
+        max_steps=max_steps,
+    )
+
+
+def _splits(spec: Spec) -> tuple[str, ...]:
+    """The splits that a spec asks for."""
+    data = spec.data.arguments
+    split = getattr(data, "split", None)
+    return tuple(
+        name
+        for name in ("train", "valid", "test")
+        if name == "train" or getattr(split, name, 0.0) or getattr(data, f"{name}_path", None)
+    )
+
+
+def _ask(question: Any, doubts: Doubts) -> Any:
+    """The answer of a source; a name that the file lacks is a problem of the spec."""
+    try:
+        return question()
+    except ColumnError as error:
+        where = f" ({error.file})" if error.file else ""
+        doubts.at(f"data.{error.key}", f"{error.reason}{where}", error.hint)
+        doubts.problems.raise_if_any()
+        raise

@@ -1,0 +1,92 @@
+"""Every name that a spec may use.
+
+    kind          name        keys (schema)      made by (imported when used)
+    optimizer     adam        Adam               flux_core.optim:adam
+
+One row adds a component; check, build, and all lists of names read these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from fluxrun.spec.part import Component
+from fluxrun.spec.schema import layers, sources, training
+from fluxrun.spec.schema.layers import NoArguments
+
+
+@dataclass(frozen=True)
+class Row:
+    """A component's schema, and `module:name` of what makes it (a class, or a plain function that is a layer)."""
+
+    schema: type[Component]
+    maker: str
+
+    def make(self) -> Any:
+        """The maker itself."""
+        module, name = self.maker.split(":")
+        return getattr(import_module(module), name)
+
+
+def _functions(*names: str) -> dict[str, Row]:
+    return {name: Row(NoArguments, f"flux_core.layers:{name}") for name in names}
+
+
+CATALOG: Mapping[str, Mapping[str, Row]] = {
+    "source": {
+        "csv": Row(sources.Csv, "flux_core.data:CsvSource"),
+        "npz": Row(sources.Npz, "flux_core.data:NpzSource"),
+        "idx": Row(sources.Idx, "flux_core.data:IdxSource"),
+        "synthetic": Row(sources.Synthetic, "flux_core.data:SyntheticSource"),
+    },
+    "layer": {
+        "affine": Row(layers.Affine, "flux_core.layers:Affine"),
+        "reshape": Row(layers.Reshape, "flux_core.layers:Reshape"),
+        "flatten": Row(NoArguments, "flux_core.layers:Flatten"),
+        "dropout": Row(layers.Dropout, "flux_core.layers:Dropout"),
+        "onehot": Row(layers.OneHot, "flux_core.layers:OneHot"),
+        "leaky_relu": Row(layers.LeakyRelu, "flux_core.layers:LeakyRelu"),
+        "elu": Row(layers.Elu, "flux_core.layers:Elu"),
+        **_functions("relu", "gelu", "silu", "softplus", "tanh", "sigmoid", "softmax", "log_softmax", "exp", "abs"),
+    },
+    "initialiser": {
+        "glorot": Row(NoArguments, "flux_core.layers.init:glorot"),
+        "he": Row(NoArguments, "flux_core.layers.init:he"),
+        "orthogonal": Row(layers.Orthogonal, "flux_core.layers.init:orthogonal"),
+        "normal": Row(layers.Normal, "flux_core.layers.init:normal"),
+        "uniform": Row(layers.Uniform, "flux_core.layers.init:uniform"),
+        "zeros": Row(NoArguments, "flux_core.layers.init:zeros"),
+        "ones": Row(NoArguments, "flux_core.layers.init:ones"),
+    },
+    "loss": {
+        "cross_entropy": Row(NoArguments, "flux_core.layers.loss:cross_entropy"),
+        "binary_cross_entropy": Row(NoArguments, "flux_core.layers.loss:binary_cross_entropy"),
+        "mse": Row(NoArguments, "flux_core.layers.loss:mse"),
+        "mae": Row(NoArguments, "flux_core.layers.loss:mae"),
+        "huber": Row(training.Huber, "flux_core.layers.loss:huber"),
+    },
+    "optimizer": {
+        "sgd": Row(training.Sgd, "flux_core.optim:sgd"),
+        "momentum": Row(training.Momentum, "flux_core.optim:momentum"),
+        "nesterov": Row(training.Momentum, "flux_core.optim:nesterov"),
+        "rmsprop": Row(training.RmsProp, "flux_core.optim:rmsprop"),
+        "adam": Row(training.Adam, "flux_core.optim:adam"),
+        "adamw": Row(training.AdamW, "flux_core.optim:adamw"),
+    },
+    "schedule": {
+        "constant": Row(training.Constant, "flux_core.optim.schedule:Constant"),
+        "step": Row(training.Step, "flux_core.optim.schedule:Step"),
+        "exponential": Row(training.Exponential, "flux_core.optim.schedule:Exponential"),
+        "cosine": Row(training.Cosine, "flux_core.optim.schedule:Cosine"),
+        "plateau": Row(training.Plateau, "flux_core.optim.schedule:Plateau"),
+    },
+    "metric": {
+        "accuracy": Row(NoArguments, "flux_core.train.metrics:accuracy"),
+        "top_k": Row(training.TopK, "flux_core.train.metrics:top_k"),
+        "mae": Row(NoArguments, "flux_core.train.metrics:mae"),
+        "r2": Row(NoArguments, "flux_core.train.metrics:r2"),
+    },
+}

@@ -1,0 +1,247 @@
+"""A tree against the schema: every key, type and range, each finding at its place.
+
+    Mapping ──section / part, by the catalog──▶ values ──pydantic──▶ Component
+                                                             └── loc, error type ──▶ our words at the tree's place
+
+Children are checked first; a child that failed keeps its parent from being built but not from being checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from fluxrun.spec.catalog import CATALOG
+from fluxrun.spec.expand import expand
+from fluxrun.spec.part import Component, FileMark, Inside, Part, Section, Slot, fields
+from fluxrun.spec.problems import Problems, listing, near
+from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.text import Place
+from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe, plain
+
+FAILED = object()  # stands for a child that has problems of its own
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a map",
+    "model_type": "a map",
+    "dataclass_type": "a component",
+    "dataclass_exact_type": "a component",
+}
+LIMITS = {
+    "greater_than": ("gt", "must be greater than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def check(tree: Node, problems: Problems) -> Spec | None:
+    """The Spec that the expanded tree means, or None and at least one more problem."""
+    if not isinstance(tree, Mapping):
+        problems.add(tree.place, f"a spec is a map of keys, not {describe(plain(tree))}", "such as 'seed: 0'")
+        return None
+    spec = _section(Spec, tree, "", problems)
+    return spec if isinstance(spec, Spec) else None
+
+
+def find(tree: Node, path: str) -> Place:
+    """The place of a spec path: of a component's name, of a value, or of the nearest key above.
+
+    >>> from fluxrun.spec.read import read_text
+    >>> str(find(read_text("train:\\n  epochs: 3"), "train.epochs"))
+    '<text>:2:11'
+    """
+    node: Node = tree
+    place = tree.place
+    for part in path.split("."):
+        if isinstance(node, Mapping) and part in node.entries:
+            node, place = node.entries[part].node, node.entries[part].key
+        elif isinstance(node, Sequence) and part.isdecimal() and int(part) < len(node.items):
+            node = node.items[int(part)]
+            place = node.place
+        else:
+            return place
+    if isinstance(node, Mapping) and len(node.entries) == 1 and isinstance(tree, Mapping):
+        return place if path == "data" else node.place
+    return node.place if isinstance(node, Scalar) else place
+
+
+def _section(
+    schema: type[Component], node: Mapping, path: str, problems: Problems, above: Place | None = None
+) -> object:
+    """An instance of the schema, or FAILED."""
+    before = len(problems.found)
+    inside = fields(schema)
+    values: dict[str, object] = {}
+    meant: set[str] = set()
+    for name, entry in node.entries.items():
+        if name not in inside:
+            hint = near(name, inside)
+            if hint:
+                meant.add(hint.split("'")[1])
+            elif inside:
+                hint = f"known here: {listing(inside)}"
+            problems.add(entry.key, f"unknown key {name!r} in {path or 'the spec'}", hint)
+        else:
+            values[name] = _value(inside[name], entry.node, f"{path}.{name}".lstrip("."), problems, entry.key)
+    for name, kind in inside.items():
+        if name not in values and isinstance(kind, Slot) and kind.default:
+            values[name] = _part(kind.kind, expand(Scalar(kind.default, node.place), kind), path, problems)
+        elif name not in values and isinstance(kind, Section) and schema.model_fields[name].is_required():
+            values[name] = _section(kind.schema, Mapping({}, node.place), f"{path}.{name}".lstrip("."), problems)
+    for wrong, message in schema.together({name: value for name, value in values.items() if value is not FAILED}):
+        held = node.entries.get(wrong)
+        problems.add(_shown(held.node, held.key) if held else above or node.place, message)
+    try:
+        instance = schema.model_validate(values)
+    except ValidationError as error:
+        for finding in error.errors(include_url=False, include_context=True):
+            if finding["input"] is not FAILED and not (finding["type"] == "missing" and finding["loc"][-1] in meant):
+                _translate(finding, node, path, problems, above or node.place)
+        return FAILED
+    return instance if len(problems.found) == before else FAILED
+
+
+def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place) -> object:
+    match inside, node:
+        case ((Slot() | Section()), Scalar(value=None)):
+            return None
+        case Slot(kind="source"), _:
+            return _source(node, path, problems, key)
+        case Slot(many=True), Sequence():
+            return [_part(inside.kind, item, f"{path}.{i}", problems) for i, item in enumerate(node.items)]
+        case Slot(many=True), _:
+            problems.add(
+                node.place, f"expected a list in {path}, not {describe(plain(node))}", "start each entry with '- '"
+            )
+            return FAILED
+        case Slot(), _:
+            return _part(inside.kind, node, path, problems)
+        case Section(), Mapping():
+            return _section(inside.schema, node, path, problems, key)
+        case Section(), _:
+            problems.add(node.place, f"expected a map in {path}, not {describe(plain(node))}")
+            return FAILED
+        case FileMark(), Scalar(value=str(text)) if text:
+            if "\0" in text:
+                problems.add(node.place, "a path may not hold the character NUL")
+                return FAILED
+            return str(node.place.source.directory.absolute() / text)
+    return plain(node)
+
+
+def _source(node: Node, path: str, problems: Problems, key: Place) -> object:
+    if not isinstance(node, Mapping):
+        problems.add(
+            node.place, f"expected a map in {path}, not {describe(plain(node))}", "such as {source: csv, path: ...}"
+        )
+        return FAILED
+    entry = node.entries.get("source")
+    if entry is None:
+        problems.add(key, f"missing key 'source' in {path}", f"one of {listing(CATALOG['source'])}")
+        return FAILED
+    name = plain(entry.node)
+    row = _row("source", name, entry.node.place, problems)
+    if row is None:
+        return FAILED
+    rest = Mapping({k: v for k, v in node.entries.items() if k != "source"}, node.place)
+    arguments = _section(row.schema, rest, path, problems, key)
+    return Part(name, arguments) if isinstance(arguments, Component) else FAILED
+
+
+def _part(kind: str, node: Node, path: str, problems: Problems) -> object:
+    if not isinstance(node, Mapping):
+        problems.add(node.place, f"expected one {kind} in {path}, not {describe(plain(node))}", _example(kind))
+        return FAILED
+    if len(node.entries) != 1:
+        names = ", ".join(node.entries)
+        what = f"{len(node.entries)} keys ({names})" if names else "an empty map"
+        hint = "one list entry for each" if kind in ("layer", "metric") else None
+        second = list(node.entries.values())[1].key if names else node.place
+        problems.add(second, f"expected one {kind} in {path}, not {what}", hint)
+        return FAILED
+    ((name, entry),) = node.entries.items()
+    row = _row(kind, name, entry.key, problems)
+    if row is None:
+        return FAILED
+    if not isinstance(entry.node, Mapping):
+        problems.add(
+            entry.node.place,
+            f"{name} takes no single argument, not {describe(plain(entry.node))}"
+            if fields(row.schema)
+            else f"{name} takes no arguments",
+        )
+        return FAILED
+    arguments = _section(row.schema, entry.node, f"{path}.{name}", problems, entry.key)
+    return Part(name, arguments) if isinstance(arguments, Component) else FAILED
+
+
+def _row(kind: str, name: object, place: Place, problems: Problems) -> Any:
+    rows = CATALOG[kind]
+    row = rows.get(name) if isinstance(name, str) else None
+    if row is None:
+        if isinstance(name, str):
+            problems.add(place, f"unknown {kind} {name!r}", near(name, rows) or f"known: {listing(rows)}")
+        else:
+            problems.add(place, f"expected the name of a {kind}, not {describe(name)}", f"known: {listing(rows)}")
+    return row
+
+
+def _example(kind: str) -> str:
+    name = next(iter(CATALOG[kind]))
+    return f"such as {name!r}"
+
+
+def _shown(node: Node, key: Place) -> Place:
+    """Where to point for a value: at it, or at its key where it has several lines."""
+    return node.place if isinstance(node, Scalar) or node.place.row == key.row else key
+
+
+def _translate(finding: Any, node: Mapping, path: str, problems: Problems, above: Place) -> None:
+    """One finding of pydantic in our words, at the deepest place of the tree that its loc reaches."""
+    kind, context, value = finding["type"], finding.get("ctx", {}), finding["input"]
+    place: Place = above
+    inner: Node = node
+    where = [path] if path else []
+    for step in finding["loc"]:
+        if isinstance(inner, Mapping) and step in inner.entries:
+            entry = inner.entries[str(step)]
+            inner, place = entry.node, _shown(entry.node, entry.key)
+        elif isinstance(inner, Sequence) and isinstance(step, int) and step < len(inner.items):
+            inner = inner.items[step]
+            place = inner.place
+        elif kind != "missing":
+            continue
+        where.append(str(step))
+    name = ".".join(where)
+    hint = None
+    if kind == "missing":
+        message = f"missing key {where[-1]!r} in {path or 'the spec'}"
+    elif kind in EXPECTED:
+        message = f"expected {EXPECTED[kind]} for {name}, not {describe(value)}"
+        if kind == "list_type":
+            hint = "write it as [a, b]"
+    elif kind == "words":
+        message = f"expected {context['words']} for {name}, not {describe(value)}"
+    elif kind in LIMITS:
+        key, words = LIMITS[kind]
+        limit = f"{context[key]:,}" if isinstance(context[key], int) else f"{context[key]:g}"
+        message = f"{name} {words} {limit}, not {describe(value).removeprefix('the number ')}"
+    elif kind == "literal_error":
+        options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        message = f"expected one of {', '.join(options)} for {name}, not {describe(value)}"
+        hint = near(value, options) if isinstance(value, str) else None
+    elif kind in ("string_too_short", "too_short"):
+        message = f"{name} may not be empty"
+    elif kind in ("string_too_long", "too_long"):
+        message = f"{name} may have {context['max_length']} {'characters' if 'string' in kind else 'entries'} at most"
+    else:
+        message = finding["msg"]
+    problems.add(place, message, hint)

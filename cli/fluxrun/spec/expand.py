@@ -1,0 +1,138 @@
+"""Short forms become long ones, and overrides go on top.
+
+    relu           ->  {relu: {}}                         --set model.0.affine.bias=false
+    affine: 128    ->  {affine: {out: 128}}               --set train.optimizer=sgd
+
+Both walk the tree along the schema. What does not fit the schema is left as it is: the check will name it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from fluxrun.spec.catalog import CATALOG
+from fluxrun.spec.part import Component, Inside, Section, Slot, fields
+from fluxrun.spec.problems import Problems, SpecError
+from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.text import Place, Source
+from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, describe
+
+ROOT = Section(Spec)
+
+
+def expand(node: Node, inside: Inside = ROOT) -> Node:
+    """The same tree with every component as {name: {argument: value}}."""
+    match inside, node:
+        case Slot(kind="source"), Mapping():
+            schema = source_schema(node)
+            return _section(schema, node) if schema else node
+        case Slot(many=True), Sequence():
+            one = Slot(inside.kind)
+            return Sequence(tuple(expand(item, one) for item in node.items), node.place)
+        case Slot(many=False), _:
+            return _component(inside.kind, node)
+        case Section(), Mapping():
+            return _section(inside.schema, node)
+    return node
+
+
+def source_schema(node: Mapping) -> type[Component] | None:
+    """The schema that `source: name` asks for."""
+    entry = node.entries.get("source")
+    name = entry.node.value if entry and isinstance(entry.node, Scalar) else None
+    row = CATALOG["source"].get(name) if isinstance(name, str) else None
+    return row.schema if row else None
+
+
+def _section(schema: type[Component], node: Mapping) -> Mapping:
+    inside = fields(schema)
+    entries = {name: Entry(entry.key, expand(entry.node, inside.get(name))) for name, entry in node.entries.items()}
+    return Mapping(MappingProxyType(entries), node.place)
+
+
+def _component(kind: str, node: Node) -> Node:
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        empty = Mapping(MappingProxyType({}), node.place)
+        return Mapping(MappingProxyType({node.value: Entry(node.place, empty)}), node.place)
+    if not isinstance(node, Mapping) or len(node.entries) != 1:
+        return node
+    ((name, entry),) = node.entries.items()
+    row = CATALOG[kind].get(name)
+    inner = entry.node
+    if isinstance(inner, Scalar) and inner.value is None:
+        inner = Mapping(MappingProxyType({}), entry.key)
+    if row is None:
+        return node.with_entry(name, Entry(entry.key, inner))
+    if not isinstance(inner, Mapping) and row.schema.main:
+        inner = Mapping(MappingProxyType({row.schema.main: Entry(inner.place, inner)}), inner.place)
+    if isinstance(inner, Mapping):
+        inner = _section(row.schema, inner)
+    return node.with_entry(name, Entry(entry.key, inner))
+
+
+def override(tree: Node, text: str, name: str, order: int, problems: Problems) -> Node:
+    """The tree with one `key=value` on top; `name` and `order` are those of its Source."""
+    from fluxrun.spec.read import read
+
+    source = Source(name, text, order=order, one_line=True)
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        problems.add(source.whole(), f"expected KEY=VALUE, not {text!r}", "such as train.epochs=5")
+        return tree
+    parts: list[tuple[str, Place]] = []
+    column = 0
+    for part in path.split("."):
+        place = Place(source, 0, column, column + len(part))
+        if not part.strip():
+            problems.add(place, "a part of the key is empty")
+            return tree
+        parts.append((part.strip(), place))
+        column += len(part) + 1
+    if value.strip():
+        try:
+            node = read(source, problems, start=len(path) + 1)
+        except SpecError:  # it is in `problems` already, and the other overrides may have some too
+            return tree
+    else:
+        node = Scalar(None, Place(source, 0, 0, len(text)))
+    return expand(_assign(ROOT, tree, parts, node, problems))
+
+
+def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], value: Node, problems: Problems) -> Node:
+    if not parts:
+        return value
+    (name, place), rest = parts[0], parts[1:]
+    if node is None or (isinstance(node, Scalar) and node.value is None):
+        node = Mapping(MappingProxyType({}), place)
+    if isinstance(node, Sequence):
+        if not name.isdecimal() or int(name) >= len(node.items):
+            last = len(node.items) - 1
+            problems.add(
+                place, f"expected an index from 0 to {last}, not {name!r}" if last >= 0 else "the list is empty"
+            )
+            return node
+        index = int(name)
+        one = Slot(inside.kind) if isinstance(inside, Slot) else None
+        item = _assign(one, node.items[index], rest, value, problems)
+        return Sequence((*node.items[:index], item, *node.items[index + 1 :]), node.place)
+    if isinstance(node, Scalar):
+        problems.add(place, f"no key {name!r} can be set inside {describe(node.value)}")
+        return node
+    old = node.entries.get(name)
+    if isinstance(inside, Slot) and inside.kind != "source" and old is None:
+        node = Mapping(MappingProxyType({}), place)  # another component: nothing of the old one stays
+    child = _assign(_below(inside, node, name), old.node if old else None, rest, value, problems)
+    return node.with_entry(name, Entry(old.key if old and rest else place, child))
+
+
+def _below(inside: Inside, node: Mapping, name: str) -> Inside:
+    match inside:
+        case Slot(kind="source"):
+            schema = source_schema(node)
+            return fields(schema).get(name) if schema else None
+        case Slot():
+            row = CATALOG[inside.kind].get(name)
+            return Section(row.schema) if row else None
+        case Section():
+            return fields(inside.schema).get(name)
+    return None

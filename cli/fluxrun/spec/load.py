@@ -1,0 +1,132 @@
+"""A spec from a file or standard input, with the overrides of a command on top.
+
+load("configs/digits.yaml", ["train.epochs=5"])  ->  Loaded(spec, tree, text, overrides)
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flux_core.errors import MissingFile
+from fluxrun.spec.check import check, find
+from fluxrun.spec.expand import expand, override
+from fluxrun.spec.part import to_plain
+from fluxrun.spec.problems import Problems
+from fluxrun.spec.read import MAX_BYTES, decode, read
+from fluxrun.spec.schema.root import NAME, Spec
+from fluxrun.spec.text import Place
+from fluxrun.spec.tree import Entry, Mapping, Node, Scalar
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checked spec with all that is needed to report on it and to keep it."""
+
+    spec: Spec
+    tree: Node
+    text: bytes  # the file, byte for byte
+    origin: str  # its path, or "-"
+    overrides: tuple[str, ...]
+
+    def place(self, path: str) -> Place:
+        """Where a spec path stands, or the nearest key above it."""
+        return find(self.tree, path)
+
+
+def load(config: str, overrides: Sequence[str] = (), name: str | None = None) -> Loaded:
+    """Read, expand, override and check. Raises SpecError with every problem, MissingFile without a file."""
+    data, shown, directory, stem = _bytes(config)
+    problems = Problems()
+    tree = expand(read(decode(data, shown, directory, problems), problems))
+    for number, text in enumerate(overrides, 1):
+        tree = override(tree, text, f"--set #{number}", number, problems)
+    if isinstance(tree, Mapping):
+        tree = _named(tree, name, stem, len(overrides) + 1)
+    spec = check(tree, problems)
+    problems.raise_if_any()
+    assert spec is not None, "a check without a problem gives a spec"
+    return Loaded(spec, tree, data, config, tuple(overrides))
+
+
+def to_data(spec: Spec) -> dict[str, Any]:
+    """The spec in long form with every default: what `resolved.yaml` holds."""
+    plain = to_plain(spec)
+    ((source, arguments),) = plain["data"].items()
+    return {**plain, "data": {"source": source, **arguments}}
+
+
+def to_yaml(spec: Spec) -> str:
+    """The spec in long form as YAML 1.2 that reads back as the same spec."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+    Dumper.add_representer(float, lambda dumper, x: dumper.represent_scalar("tag:yaml.org,2002:float", _float(x)))
+    Dumper.add_representer(str, _text)
+    return yaml.dump(to_data(spec), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _float(x: float) -> str:
+    text = repr(x)
+    return (
+        text if "." in text or "e" not in text else text.replace("e", ".0e")
+    )  # 1e-08: PyYAML's own readers want a dot
+
+
+def _text(dumper: Any, value: str) -> Any:
+    """Quote what either version of YAML, 1.1 or 1.2, would read as something else than text."""
+    from fluxrun.spec.read import scalar
+
+    style = None if isinstance(scalar(value), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _bytes(config: str) -> tuple[bytes, str, Path, str]:
+    """The text, its name in messages, the directory of its relative paths, and the default of `name`."""
+    if config == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", Path(), "stdin"
+    path = Path(config)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise MissingFile("there is no such file", file=config, hint=_neighbours(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MissingFile(f"cannot be read: {reason}", file=config) from None
+    return data, config, path.parent, path.stem
+
+
+def _neighbours(path: Path) -> str | None:
+    from fluxrun.spec.problems import near
+
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")][:1000]
+    except (OSError, ValueError):
+        return f"the directory {str(path.parent)!r} is not there either"
+    return near(path.name, names)
+
+
+def _named(tree: Mapping, name: str | None, stem: str, order: int) -> Mapping:
+    """The tree with a name: the command's, else its own, else one made from the file's."""
+    from fluxrun.spec.text import Source
+
+    if name is not None:
+        place = Source("--name", name, order=order, one_line=True)
+        at = Place(place, 0, 0, len(name))
+        return tree.with_entry("name", Entry(at, Scalar(name, at)))
+    if "name" in tree.entries:
+        return tree
+    made = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip(".-")[:100]
+    value = made if NAME.fullmatch(made) else "run"
+    return tree.with_entry("name", Entry(tree.place, Scalar(value, tree.place)))

@@ -1,0 +1,135 @@
+"""What schemas are made of.
+
+    class Adam(Component): learning_rate: Positive = 0.001 ...      the arguments of one component, checked by pydantic
+    optimizer: Annotated[Part, Slot("optimizer", default="adam")]   a place where one component of a kind belongs
+    Part("adam", Adam(learning_rate=0.001, ...))                    what stands there in the end
+
+The keys of a Component are the arguments of the constructor that the catalog names, with the same defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MAX_SIZE = 10_000_000
+
+
+class Component(BaseModel):
+    """Arguments of a component or keys of a section; strict, closed, and built only when first used."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        defer_build=True,
+        frozen=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+    )
+    main: ClassVar[str | None] = None  # the argument that `name: value` stands for
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What is wrong with the values together: (key, message); called whatever is wrong with each of them."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component by name with its checked arguments."""
+
+    name: str
+    arguments: Component
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Marks a field that takes a component of a kind (a list of them if `many`); `default` is in short form."""
+
+    kind: str
+    many: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A field whose value is a map of its own with the keys of `schema`."""
+
+    schema: type[Component]
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """Marks a field that is a path; it is relative to the directory of the text that it stands in."""
+
+
+Inside = Slot | Section | FileMark | None
+
+
+@cache
+def fields(schema: type[Component]) -> dict[str, Inside]:
+    """What stands inside each field of a schema; None for plain values."""
+    found: dict[str, Inside] = {}
+    for name, info in schema.model_fields.items():
+        inside = next((m for m in info.metadata if isinstance(m, Slot | FileMark)), None)
+        found[name] = inside or _section(info.annotation)
+    return found
+
+
+def _section(annotation: Any) -> Section | None:
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, Component):
+            return Section(candidate)
+    return None
+
+
+def to_plain(value: Any) -> Any:
+    """A checked value as the maps, lists and scalars of a spec in long form."""
+    if isinstance(value, Part):
+        return {value.name: to_plain(value.arguments)}
+    if isinstance(value, Component):
+        return {name: to_plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return value
+
+
+def _size(value: object) -> object:
+    if value == "classes" or (type(value) is int and 1 <= value <= MAX_SIZE):
+        return value
+    raise PydanticCustomError("words", "", {"words": f"a whole number from 1 to {MAX_SIZE:,}, or 'classes',"})
+
+
+def _column(value: object) -> object:
+    if (isinstance(value, str) and value) or type(value) is int:
+        return value
+    raise PydanticCustomError("words", "", {"words": "a column's name or its index"})
+
+
+Size = Annotated[
+    int | str,
+    PlainValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_SIZE}, {"const": "classes"}]}),
+]
+Column = Annotated[
+    int | str,
+    PlainValidator(_column),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "minLength": 1}]}),
+]
+File = Annotated[str, FileMark(), Field(min_length=1)]
+Count = Annotated[int, Field(ge=1, le=2**53)]
+Whole = Annotated[int, Field(ge=0, le=2**53)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+Text = Annotated[str, Field(min_length=1)]

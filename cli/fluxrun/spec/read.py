@@ -1,0 +1,239 @@
+"""YAML text to a tree: the 1.2 core schema, without the parts of YAML that a spec has no use for.
+
+    bytes ──decode──▶ text ──PyYAML's events──▶ Mapping | Sequence | Scalar, each with its place
+
+The tree is built from the event stream with a stack of its own, so that depth and size are counted before anything
+recurses. Refused: tags, anchors, aliases, merges, several documents, a key that is there twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from fluxrun.spec.problems import Problems
+from fluxrun.spec.text import Place, Source
+from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, Value
+
+MAX_BYTES = 2**20
+MAX_DEPTH = 50
+MAX_VALUES = 20_000  # the parser takes about 50 microseconds for each
+
+WORDS: dict[str, Value] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+INTEGER = re.compile(r"[-+]?[0-9]+")
+OCTAL, HEXADECIMAL = re.compile(r"0o[0-7]+"), re.compile(r"0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+HINTS = {
+    "mapping values are not allowed here": "is the indentation right? text with ': ' in it needs quotes",
+    "could not find expected ':'": "a key needs ': ' behind it; is a quote or a bracket missing above?",
+    "found unexpected end of stream": "a quote is not closed",
+    "expected <block end>, but found '-'": "list entries must be indented alike",
+    "expected <block end>, but found '<block mapping start>'": "keys of one map must be indented alike",
+    "expected <block end>, but found '<scalar>'": "text with quotes inside must be quoted as a whole",
+}
+
+
+def scalar(text: str) -> Value:
+    """A plain scalar by the core schema of YAML 1.2.
+
+    >>> scalar("1e-3"), scalar("010"), scalar("no"), scalar("~"), scalar("0x1F"), scalar("12:30:45")
+    (0.001, 10, 'no', None, 31, '12:30:45')
+    """
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return int(text)
+    if OCTAL.fullmatch(text) or HEXADECIMAL.fullmatch(text):
+        return int(text, 0)
+    if FLOAT.fullmatch(text):
+        return float(text)
+    if SPECIAL.fullmatch(text):
+        return float(text.replace(".", ""))
+    return text
+
+
+def decode(data: bytes, name: str, directory: Path, problems: Problems, order: int = 0) -> Source:
+    """The Source of a file's bytes; what is no UTF-8 text, or too much of it, is a problem."""
+    if len(data) > MAX_BYTES:
+        source = Source(name, data[:1000].decode("utf-8", "replace"), directory, order)
+        problems.add(source.whole(), f"a spec may have 1 MiB at most, this has {len(data) / 2**20:.1f} MiB")
+        problems.raise_if_any()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "replace")
+        source = Source(name, data.decode("utf-8", "replace").removeprefix("\ufeff"), directory, order)
+        lines = Source(name, before).lines
+        place = Place(source, len(lines) - 1, len(lines[-1]), len(lines[-1]) + 1)
+        problems.add(place, f"byte 0x{data[error.start]:02x} is no UTF-8 text", "save the file as UTF-8")
+        problems.raise_if_any()
+        raise
+    return Source(name, text, directory, order)
+
+
+def read_text(text: str, name: str = "<text>") -> Node:
+    """The tree of a text; raises SpecError."""
+    problems = Problems()
+    node = read(Source(name, text), problems)
+    problems.raise_if_any()
+    return node
+
+
+def read(source: Source, problems: Problems, *, start: int = 0) -> Node:
+    """The tree of source.text[start:] (`start` lies on the first line). Raises SpecError where reading cannot go on."""
+    reader = _Reader(source, problems, start)
+    try:
+        return reader.tree()
+    except yaml.reader.ReaderError as error:
+        before = Source("", source.text[: start + error.position]).lines
+        place = Place(source, len(before) - 1, len(before[-1]), len(before[-1]) + 1)
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        problems.add(place, f"character U+{code:04X} may not stand in YAML")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = reader.place(mark, mark) if mark else source.whole()
+        problem = error.problem or "this cannot be read"
+        if "'\\t'" in problem:
+            problems.add(place, "a tab may not stand here", "indent with spaces")
+        else:
+            problems.add(place, f"this is no valid YAML: {problem}", HINTS.get(problem))
+    problems.raise_if_any()
+    raise AssertionError("unreachable: the problem was raised")
+
+
+@dataclass
+class _Open:
+    """A collection whose end has not come yet; `key` waits for its value."""
+
+    mapping: bool
+    start: Any
+    items: list[Node]
+    entries: dict[str, Entry]
+    key: tuple[str, Place] | None = None
+
+
+class _Reader:
+    def __init__(self, source: Source, problems: Problems, start: int) -> None:
+        self.source, self.problems, self.start = source, problems, start
+        self.stack: list[_Open] = []
+        self.root: Node | None = None
+        self.documents = 0
+
+    def place(self, start: Any, end: Any) -> Place:
+        """The place between two marks, cut at the end of the first line."""
+        shift = self.start if start.line == 0 else 0
+        column = start.column + shift
+        line = self.source.line(start.line)
+        stop = end.column + shift if end.line == start.line else len(line.split(" #")[0].rstrip())
+        return Place(self.source, start.line, column, max(stop, column + 1))
+
+    def tree(self) -> Node:
+        for count, event in enumerate(self.events()):
+            if count >= MAX_VALUES:
+                self.stop(event, f"a spec may have {MAX_VALUES:,} values at most")
+            match event:
+                case yaml.DocumentStartEvent():
+                    self.documents += 1
+                    if self.documents > 1:
+                        self.stop(event, "a spec is one document", "remove the line '---'")
+                case yaml.AliasEvent():
+                    self.problems.add(self.mark(event), "aliases (*name) are not allowed", "write the value again")
+                    self.put(Scalar(None, self.mark(event)))
+                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                    self.refuse(event)
+                    if len(self.stack) >= MAX_DEPTH:
+                        self.stop(event, f"a spec may be {MAX_DEPTH} levels deep at most")
+                    self.stack.append(_Open(isinstance(event, yaml.MappingStartEvent), event, [], {}))
+                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                    self.close(event)
+                case yaml.ScalarEvent():
+                    self.refuse(event)
+                    self.put(self.scalar(event))
+        if self.root is None:
+            self.problems.add(self.source.whole(), "the spec is empty")
+            self.problems.raise_if_any()
+            raise AssertionError("unreachable: the problem was raised")
+        return self.root
+
+    def events(self) -> Iterator[Any]:
+        return iter(yaml.parse(self.source.text[self.start :], Loader=yaml.SafeLoader))
+
+    def mark(self, event: Any) -> Place:
+        return self.place(event.start_mark, event.end_mark)
+
+    def stop(self, event: Any, message: str, hint: str | None = None) -> None:
+        self.problems.add(self.mark(event), message, hint)
+        self.problems.raise_if_any()
+
+    def refuse(self, event: Any) -> None:
+        if event.anchor is not None:
+            self.problems.add(self.mark(event), f"anchors (&{event.anchor}) are not allowed", "write the value again")
+        if event.tag is not None:
+            self.problems.add(
+                self.mark(event), f"tags ({event.tag}) are not allowed", "quote text that starts with '!'"
+            )
+
+    def scalar(self, event: Any) -> Scalar:
+        place = self.mark(event)
+        if not event.value.isascii() and any("\ud800" <= c <= "\udfff" for c in event.value):
+            self.problems.add(place, "half of a surrogate pair is no character")
+            return Scalar(None, place)
+        if not event.implicit[0]:
+            return Scalar(event.value, place)
+        if not event.value:  # an empty value has no characters: show the key that it belongs to
+            top = self.stack[-1] if self.stack else None
+            return Scalar(None, top.key[1] if top and top.key else place)
+        try:
+            return Scalar(scalar(event.value), place)
+        except ValueError:  # Python refuses to read integers of more than 4,300 digits
+            self.problems.add(place, "this number has too many digits")
+            return Scalar(None, place)
+
+    def put(self, node: Node) -> None:
+        if not self.stack:
+            self.root = node
+            return
+        top = self.stack[-1]
+        if not top.mapping:
+            top.items.append(node)
+        elif top.key is None:
+            top.key = self.key(node)
+        else:
+            (name, place), top.key = top.key, None
+            if name in top.entries:
+                first = top.entries[name].key
+                note = f"it is here first, at line {first.row + 1}"
+                self.problems.add(place, f"the key {name!r} is here twice", notes=[(first, note)])
+            else:
+                top.entries[name] = Entry(place, node)
+
+    def key(self, node: Node) -> tuple[str, Place]:
+        if not isinstance(node, Scalar):
+            self.problems.add(node.place, "a key must be a name, not a list or a map")
+            return "?", node.place
+        text = self.source.line(node.place.row)[node.place.column : node.place.end]
+        if text == "<<":
+            self.problems.add(node.place, "merges (<<) are not allowed", "write the keys again")
+        return node.value if isinstance(node.value, str) else text, node.place
+
+    def close(self, event: Any) -> None:
+        top = self.stack.pop()
+        place = self.place(top.start.start_mark, event.end_mark)
+        if top.mapping:
+            if top.entries and not top.start.flow_style:
+                place = next(iter(top.entries.values())).key
+            self.put(Mapping(MappingProxyType(top.entries), place))
+        else:
+            self.put(Sequence(tuple(top.items), place))

@@ -1,0 +1,139 @@
+"""Defaults that depend on the data: filled in once the task and the splits are known, so that a resolved spec has them.
+
+classification: loss cross_entropy, metrics [accuracy]        regression: loss mse, metrics [mae, r2]
+checkpoint.metric, early_stop.metric: valid.loss, without a valid split train.loss
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from fluxrun.spec.part import Component, Part
+from fluxrun.spec.problems import Problems, listing, near
+from fluxrun.spec.schema.layers import NoArguments
+from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.schema.sources import Split
+from fluxrun.spec.text import Place
+from fluxrun.spec.tree import Node
+
+C = TypeVar("C", bound=Component)
+Task = Literal["classification", "regression"]
+
+CLASSIFICATION_LOSSES = ("cross_entropy", "binary_cross_entropy")
+METRICS = {"classification": ("accuracy", "top_k"), "regression": ("mae", "r2")}
+DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("mae", "r2")}
+DEFAULT_LOSS = {"classification": "cross_entropy", "regression": "mse"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the data say: the task, the number of classes, and which splits there are."""
+
+    task: Task
+    classes: int | None
+    splits: tuple[str, ...]
+
+
+def implied_task(spec: Spec) -> Task | None:
+    """The task that the loss implies, or None."""
+    loss = spec.train.loss
+    return "classification" if loss and loss.name in CLASSIFICATION_LOSSES else None
+
+
+def resolve_split(spec: Spec) -> Spec:
+    """The spec with the default of `data.split` written out."""
+    data = spec.data.arguments
+    if getattr(data, "split", None) is not None:
+        return spec
+    separate = getattr(data, "train_path", None) is not None
+    split = Split(train=1.0) if separate else Split(train=0.8, valid=0.1, test=0.1)
+    return _with(spec, data=Part(spec.data.name, _with(data, split=split)))
+
+
+def resolve(spec: Spec, facts: Facts) -> Spec:
+    """The spec with every default that the data decide."""
+    train = spec.train
+    loss = train.loss or Part(DEFAULT_LOSS[facts.task], NoArguments())
+    metrics = train.metrics
+    if metrics is None:
+        metrics = [Part(name, NoArguments()) for name in DEFAULT_METRICS[facts.task]]
+    watched = "valid.loss" if "valid" in facts.splits else "train.loss"
+    checkpoint = train.checkpoint
+    if checkpoint.metric is None and "valid" in facts.splits:
+        checkpoint = _with(checkpoint, metric=watched)
+    early_stop = train.early_stop
+    if early_stop is not None and early_stop.metric is None:
+        early_stop = _with(early_stop, metric=watched)
+    schedule = train.schedule
+    if schedule is not None and getattr(schedule.arguments, "metric", "") is None:
+        schedule = Part(schedule.name, _with(schedule.arguments, metric=watched))
+    changed = _with(train, loss=loss, metrics=metrics, checkpoint=checkpoint, early_stop=early_stop, schedule=schedule)
+    return _with(spec, train=changed)
+
+
+@dataclass
+class Doubts:
+    """Problems of a checked spec in the light of the data, each at the place of a spec path."""
+
+    tree: Node
+    problems: Problems = field(default_factory=Problems)
+
+    def at(self, path: str, message: str, hint: str | None = None, notes: Any = ()) -> None:
+        self.problems.add(self.place(path), message, hint, notes=[(self.place(p), text) for p, text in notes])
+
+    def place(self, path: str) -> Place:
+        from fluxrun.spec.check import find
+
+        return find(self.tree, path)
+
+
+def metric_names(spec: Spec, splits: tuple[str, ...]) -> list[str]:
+    """The full names of all metrics that a run of a resolved spec will have."""
+    names = ["loss", *(metric.name for metric in spec.train.metrics or ())]
+    return [f"{split}.{name}" for split in splits for name in names]
+
+
+def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
+    """The loss and the metrics of a resolved spec against the data."""
+    loss = spec.train.loss
+    assert loss is not None, "a resolved spec has a loss"
+    if (loss.name in CLASSIFICATION_LOSSES) != (facts.task == "classification"):
+        other = DEFAULT_LOSS[facts.task]
+        hint = (
+            f"take {other}, or say 'task: {'classification' if facts.task == 'regression' else 'regression'}' in data"
+        )
+        doubts.at("train.loss", f"{loss.name} does not fit: the data are a {facts.task}", hint)
+    if loss.name == "binary_cross_entropy" and facts.classes not in (None, 2):
+        doubts.at(
+            "train.loss", f"binary_cross_entropy is for 2 classes, the data have {facts.classes}", "take cross_entropy"
+        )
+    for i, metric in enumerate(spec.train.metrics or ()):
+        if metric.name not in METRICS[facts.task]:
+            fitting = listing(METRICS[facts.task])
+            doubts.at(
+                f"train.metrics.{i}", f"{metric.name} does not fit: the data are a {facts.task}", f"known: {fitting}"
+            )
+        k = getattr(metric.arguments, "k", 0)
+        if facts.classes is not None and k > facts.classes:
+            doubts.at(f"train.metrics.{i}.{metric.name}.k", f"k is {k}, the data have {facts.classes} classes")
+    known = metric_names(spec, tuple(split for split in facts.splits if split != "test"))
+    for path, name in _watched(spec):
+        if name not in known:
+            doubts.at(path, f"there will be no metric {name!r}", near(name, known) or f"known: {listing(known)}")
+
+
+def _watched(spec: Spec) -> Iterator[tuple[str, str]]:
+    train = spec.train
+    if train.checkpoint.metric is not None:
+        yield "train.checkpoint.metric", train.checkpoint.metric
+    if train.early_stop is not None and train.early_stop.metric is not None:
+        yield "train.early_stop.metric", train.early_stop.metric
+    if train.schedule is not None and (metric := getattr(train.schedule.arguments, "metric", None)):
+        yield f"train.schedule.{train.schedule.name}.metric", metric
+
+
+def _with(component: C, **values: Any) -> C:
+    """A copy with some values; they are sound, so nothing is checked again."""
+    return component.model_copy(update=values)

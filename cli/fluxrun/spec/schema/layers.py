@@ -1,0 +1,79 @@
+"""Layers and initialisers: what stands in the list `model`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from fluxrun.spec.part import Component, Fraction, NotNegative, Part, Positive, Size, Slot
+
+
+class NoArguments(Component):
+    """A component that is only a name."""
+
+
+class Normal(Component):
+    """Normal numbers with a mean of zero."""
+
+    main: ClassVar[str | None] = "std"
+    std: Positive = 0.01
+
+
+class Uniform(Component):
+    """Uniform numbers of [-limit, limit)."""
+
+    main: ClassVar[str | None] = "limit"
+    limit: Positive = 0.05
+
+
+class Orthogonal(Component):
+    """A random orthogonal matrix."""
+
+    main: ClassVar[str | None] = "gain"
+    gain: Positive = 1.0
+
+
+class Affine(Component):
+    """x @ W + b."""
+
+    main: ClassVar[str | None] = "out"
+    out: Size
+    bias: bool = True
+    init: Annotated[Part, Slot("initialiser", default="glorot")]
+    bias_init: Annotated[Part, Slot("initialiser", default="zeros")]
+
+
+class Reshape(Component):
+    """Give each example another shape; one size may be -1."""
+
+    main: ClassVar[str | None] = "shape"
+    shape: Annotated[list[Annotated[int, Field(ge=-1, le=10_000_000)]], Field(min_length=1, max_length=8)]
+
+
+class Dropout(Component):
+    """Zero a part of the values while training."""
+
+    main: ClassVar[str | None] = "rate"
+    rate: Fraction = 0.5
+
+
+class OneHot(Component):
+    """Ids to rows of zeros with a single one."""
+
+    main: ClassVar[str | None] = "n"
+    n: Size
+
+
+class LeakyRelu(Component):
+    """x where it is positive, slope x elsewhere."""
+
+    main: ClassVar[str | None] = "slope"
+    slope: NotNegative = 0.01
+
+
+class Elu(Component):
+    """x where it is positive, alpha (exp(x) - 1) elsewhere."""
+
+    main: ClassVar[str | None] = "alpha"
+    alpha: Positive = 1.0

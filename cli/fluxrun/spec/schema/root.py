@@ -1,0 +1,32 @@
+"""The whole spec: name, seed, data, model, train."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from fluxrun.spec.part import Component, Part, Slot
+from fluxrun.spec.schema.training import Train
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # devices, on Windows
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value) or RESERVED.fullmatch(value):
+        text = "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ -, starts with none of . and -, and is no device"
+        raise PydanticCustomError("name", "{text}", {"text": text})
+    return value
+
+
+class Spec(Component):
+    """A checked spec; `name` is always set by the loader."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    data: Annotated[Part, Slot("source")]
+    model: Annotated[list[Part], Slot("layer", many=True), Field(min_length=1)]
+    train: Train

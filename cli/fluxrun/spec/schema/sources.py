@@ -1,0 +1,106 @@
+"""Sources of data: the map `data`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fluxrun.spec.part import Column, Component, Count, File, NotNegative, Share, Text
+
+Task = Literal["classification", "regression"]
+
+
+class Split(Component):
+    """Fractions of the rows; a split that is not named is absent."""
+
+    train: Annotated[float, Field(gt=0, le=1)]
+    valid: Share = 0.0
+    test: Share = 0.0
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        shares = [share for share in values.values() if type(share) in (int, float)]
+        if sum(shares) > 1 + 1e-9:
+            yield list(values)[-1], f"the fractions sum to {sum(shares):g}, more than 1"
+
+
+class Batches(Component):
+    """How examples are dealt out; common to all sources."""
+
+    batch_size: Annotated[int, Field(ge=1, le=2**31 - 1)] = 32
+    shuffle: bool = True
+    drop_last: bool = False
+
+
+class Sized(Batches):
+    """A source whose rows are split by fractions."""
+
+    split: Split | None = None
+    standardize: bool | None = None
+    max_bytes: Count = 4 * 2**30
+
+
+class Files(Sized):
+    """One file that is split, or a file for each split."""
+
+    path: File | None = None
+    train_path: File | None = None
+    valid_path: File | None = None
+    test_path: File | None = None
+    task: Task | None = None
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        own = [key for key in ("train_path", "valid_path", "test_path") if values.get(key) is not None]
+        if values.get("path") is not None:
+            for key in own:
+                yield key, f"'path' and {key!r} exclude each other"
+        elif "path" in values or not own:
+            yield "path", "missing key 'path' in data"
+        elif values.get("train_path") is None:
+            yield own[0], f"{own[0]!r} needs a 'train_path' beside it"
+        split = values.get("split")
+        for key in own:
+            share = getattr(split, key.removesuffix("_path"), 0)
+            if key != "train_path" and share:
+                yield key, f"these examples come from 'split' or from {key!r}, not from both"
+
+
+class Csv(Files):
+    """A table in text."""
+
+    target: Column
+    header: bool = True
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    features: Annotated[list[Column], Field(min_length=1)] | None = None
+    ignore: list[Column] = Field(default_factory=list)
+    columns: dict[str, Literal["numeric", "categorical"]] = Field(default_factory=dict)
+    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
+    on_missing: Literal["error", "mean", "median", "mode", "indicator"] = "error"
+
+
+class Npz(Files):
+    """Arrays in one file of NumPy."""
+
+    features: Text = "x"
+    target: Text = "y"
+    ids: bool = False
+
+
+class Idx(Sized):
+    """The format of the MNIST files, also compressed with gzip."""
+
+    images: File
+    labels: File
+
+
+class Synthetic(Batches):
+    """Examples that are computed."""
+
+    name: Literal["xor", "spirals", "sine"]
+    examples: Annotated[int, Field(ge=4, le=100_000_000)] = 1000
+    noise: NotNegative = 0.1
+    split: Split | None = None
+    standardize: bool | None = None

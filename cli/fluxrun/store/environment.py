@@ -1,0 +1,70 @@
+"""Where and with what a run ran, for its record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fluxrun", "numpy", "numba", "llvmlite", "scipy")
+
+
+def environment(directory: Path) -> dict[str, Any]:
+    """Host, process, CPU, versions, and the git commit of `directory` if it has one."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "cpu": _cpu(),
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "git": _git(directory),
+    }
+
+
+def process_alive(host: str, pid: int) -> bool | None:
+    """Whether a process runs; None for another host, where nothing can be said."""
+    if host != socket.gethostname():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(directory: Path) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(directory), "rev-parse", "--verify", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

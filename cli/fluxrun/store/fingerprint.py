@@ -1,0 +1,44 @@
+"""What makes two runs the same: the resolved spec, the data, and the engine's format.
+
+SHA-256(spec without name and paths | SHA-256 of each data file | format)   ->   digits-7f3a9c01de
+                                                                                        ^^^^^^^^^^ its first ten digits
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fluxrun.spec.part import Component, FileMark, Part, fields
+from fluxrun.spec.schema.root import Spec
+
+FORMAT = 1  # goes up when the same spec begins to mean another training
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(spec: Spec, digests: Sequence[str]) -> str:
+    """SHA-256 of a training, in hexadecimal: equal for specs that differ only in name and places of files."""
+    meaning = {"format": FORMAT, "spec": _meaning(spec), "data": list(digests)}
+    del meaning["spec"]["name"]
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _meaning(value: Any) -> Any:
+    """The long form, without the fields that are paths."""
+    if isinstance(value, Part):
+        return {value.name: _meaning(value.arguments)}
+    if isinstance(value, Component):
+        inside = fields(type(value))
+        return {name: _meaning(getattr(value, name)) for name in inside if not isinstance(inside[name], FileMark)}
+    if isinstance(value, list):
+        return [_meaning(item) for item in value]
+    return value
