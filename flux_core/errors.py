@@ -34,7 +34,7 @@ class GraphError(FluxError):
         self.reason = message
         self.path = path
         self.place = place
-        super().__init__(f"{path}: {message}" if path else message)
+        super().__init__(f"in {path}: {message}" if path else message)
 
 
 class ShapeError(GraphError):

@@ -18,6 +18,7 @@ from flux_core.ir.node import (
     constant,
     get,
     input_node,
+    named,
     pack,
 )
 from flux_core.ir.param import Param, accumulate, copyto, param, state
@@ -42,6 +43,7 @@ __all__ = [
     "has_own",
     "input_node",
     "is_leaf",
+    "named",
     "pack",
     "param",
     "params_of",

@@ -212,6 +212,11 @@ def as_node(value: Any) -> Node:
     return constant(array)
 
 
+def named(name: str, p: Param) -> Node:
+    """A Param as the leaf that a model calls `name`: its path in the model ends in this name."""
+    return Node("param", (), MappingProxyType({"param": p}), Origin((Step(name, "Param"),)))
+
+
 def pack(*values: Any) -> Node:
     """A tuple of values as one value."""
     return Node("tuple", tuple(as_node(value) for value in values))

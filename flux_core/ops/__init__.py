@@ -49,6 +49,7 @@ from flux_core.ops.reduce import broadcast_like, count, expand_like, max_, mean,
 from flux_core.ops.shape import (
     concat,
     concat_part,
+    expect,
     flatten,
     reshape,
     reshape_like,
@@ -82,7 +83,7 @@ SHAPE_ONLY: dict[str, frozenset[int]] = {
 }
 
 # ops that only move values: ids stay ids through them
-MOVES = frozenset({"reshape", "transpose", "slice", "concat"})
+MOVES = frozenset({"reshape", "flatten", "expect", "transpose", "slice", "concat"})
 
 # ops whose operands are broadcast against each other
 BROADCASTS = frozenset(name for name, op in TABLE.items() if op.kernel.kind == "elementwise" and (op.operands or 0) > 1)
@@ -118,6 +119,7 @@ __all__ = [
     "erf",
     "exp",
     "expand_like",
+    "expect",
     "flatten",
     "gather",
     "gelu",

@@ -67,13 +67,36 @@ reshape_like: Op = Op(
 )
 
 
-def flatten(x: Any) -> Any:
-    """flatten(x) => x with every axis behind the batch axis laid into one: (batch, ...) -> (batch, features).
+# every axis behind the batch axis laid into one: (batch, ...) -> (batch, features)
+flatten: Op = Op(
+    name="flatten",
+    forward=lambda x: _reshape(x, shape=(-1,), keep=1),
+    shape=lambda x: _reshape_shape(x, shape=(-1,), keep=1),
+    back=lambda d, y, x: (reshape_like(d, x),),
+    kernel=VIEW,
+    examples=[case(normal(2, 3, 4)), case(normal(3))],
+)
 
-    >>> flatten(np.zeros((2, 3, 4))).shape
-    (2, 12)
-    """
-    return reshape(x, shape=(-1,), keep=1)
+
+def _expect(x: Array, *, shape: Shape) -> Any:
+    _expect_shape(x.shape, shape=shape)
+    return x
+
+
+def _expect_shape(x: Shape, *, shape: Shape) -> Shape:
+    if x[1:] != tuple(shape):
+        raise ShapeError(f"an example has the shape {x[1:]}, where {tuple(shape)} was declared", shapes=(x, shape))
+    return x
+
+
+expect: Op = Op(  # x itself, once its axes behind the batch axis are those declared
+    name="expect",
+    forward=_expect,
+    shape=_expect_shape,
+    back=lambda d, y, x, *, shape: (d,),
+    kernel=VIEW,
+    examples=[case(normal(2, 3, 4), shape=(3, 4))],
+)
 
 
 def _transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Any:

@@ -1,0 +1,160 @@
+"""Shapes. Every node's shape and kind, from those of the inputs, without running anything.
+
+The kind says whether a value is of the model's float dtype or holds ids; the shape of a tuple is a tuple of shapes.
+Where sizes do not fit, the error names the layer path, both shapes and the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from flux_core.errors import FluxError, GraphError, ShapeError
+from flux_core.ir import Graph, Node, has_own, topological
+from flux_core.ops import IDS, MOVES, TABLE
+
+Kind = Literal["float", "int"]
+
+
+class Type(NamedTuple):
+    """The shape of an array and whether it holds floats or ids."""
+
+    shape: tuple[int, ...]
+    kind: Kind = "float"
+
+
+TypeTree: TypeAlias = "Type | tuple[TypeTree, ...]"
+
+
+def type_tree(shape: Any, kind: Any = "float") -> TypeTree:
+    """A type from a shape, a Type, or a tuple of these."""
+    if isinstance(shape, Type):
+        return shape
+    if isinstance(shape, int):
+        return Type((shape,), kind)
+    if any(isinstance(part, tuple) for part in shape):
+        return tuple(type_tree(part, kind) for part in shape)
+    return Type(tuple(int(n) for n in shape), kind)
+
+
+def shape_tree(tree: TypeTree) -> Any:
+    """The shapes alone."""
+    return tree.shape if isinstance(tree, Type) else tuple(shape_tree(part) for part in tree)
+
+
+def infer_types(graph: Graph, inputs: Sequence[TypeTree]) -> dict[Node, TypeTree]:
+    """The type of every node that the output needs.
+
+    Raises ShapeError where sizes do not fit, GraphError where inputs are missing.
+    """
+    if len(inputs) != graph.arity:
+        raise GraphError(f"the model takes {graph.arity} inputs, not {len(inputs)}")
+    types: dict[Node, TypeTree] = {}
+    for node in topological(graph.output):
+        types[node] = type_of(node, [types[parent] for parent in node.inputs], inputs)
+    return types
+
+
+def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]) -> TypeTree:
+    """The type of one node from the types of its operands (and of the graph's inputs)."""
+    match node.op:
+        case "input":
+            index: int = node.attrs["index"]
+            return inputs[index]
+        case "constant":
+            value = node.attrs["value"]
+            return Type(value.shape, "float" if value.dtype.kind == "f" else "int")
+        case "param":
+            return Type(node.attrs["param"].shape)
+        case "tuple":
+            return tuple(operands)
+        case "get":
+            return _element(node, operands[0])
+        case "tuple_sum":
+            return operands[0]
+        case "call":
+            return _opaque(node, operands)
+        case "call_back":
+            return operands[1] if len(operands) == 2 else tuple(operands[1:])
+    op = TABLE[node.op]
+    arrays = [operand for operand in operands if isinstance(operand, Type)]
+    if len(arrays) != len(operands):
+        raise ShapeError(
+            f"{op.name} takes arrays, not a tuple",
+            path=str(node.origin),
+            place=node.origin.place,
+            shapes=[shape_tree(operand) for operand in operands],
+        )
+    try:
+        shape = op.shape(*(operand.shape for operand in arrays), **node.attrs)
+    except ShapeError as problem:
+        raise ShapeError(
+            problem.reason, path=str(node.origin), place=node.origin.place, shapes=problem.shapes
+        ) from None
+    for position in IDS.get(op.name, ()):
+        if arrays[position].kind != "int":
+            raise ShapeError(
+                f"{op.name} takes ids, integers, as operand {position + 1}, not floats",
+                path=str(node.origin),
+                place=node.origin.place,
+                shapes=[operand.shape for operand in arrays],
+            )
+    moved_ids = op.name in MOVES and all(operand.kind == "int" for operand in arrays)
+    return Type(shape, "int" if moved_ids else "float")
+
+
+def _element(node: Node, whole: TypeTree) -> TypeTree:
+    index: int = node.attrs["index"]
+    if isinstance(whole, Type):
+        raise ShapeError(
+            f"element {index} of an array of shape {whole.shape}: x[{index}] takes an element of a tuple; "
+            f"slice an array along its axes, as in x[:, {index}]",
+            path=str(node.origin),
+            place=node.origin.place,
+            shapes=(whole.shape,),
+        )
+    if not -len(whole) <= index < len(whole):
+        raise ShapeError(
+            f"element {index} of a tuple of {len(whole)}", path=str(node.origin), shapes=(shape_tree(whole),)
+        )
+    return whole[index]
+
+
+def _opaque(node: Node, operands: Sequence[TypeTree]) -> TypeTree:
+    """The type of an opaque call: the model's own answer; a plain function is tried on zeros."""
+    model = node.attrs["model"]
+    if has_own(model, "infer"):
+        answer: TypeTree = type_tree(model.infer(*(shape_tree(operand) for operand in operands)))
+        return answer
+    if has_own(model, "back") or has_own(model, "update"):
+        raise GraphError(
+            f"the output shape of {type(model).__name__} is not known: give it a method infer(*shapes)",
+            path=str(node.origin),
+            place=node.origin.place,
+        )
+    try:
+        return _type_of_value(model(*(_zeros(operand) for operand in operands)))
+    except FluxError:
+        raise
+    except Exception as problem:  # whatever a user's function raises on zeros is a misfit of shapes to us
+        raise ShapeError(
+            f"{getattr(model, '__name__', type(model).__name__)} fails on "
+            f"{', '.join(str(shape_tree(operand)) for operand in operands)}: {problem}",
+            path=str(node.origin),
+            place=node.origin.place,
+        ) from problem
+
+
+def _zeros(tree: TypeTree) -> Any:
+    if isinstance(tree, Type):
+        return np.zeros(tree.shape, np.float32 if tree.kind == "float" else np.int64)
+    return tuple(_zeros(part) for part in tree)
+
+
+def _type_of_value(value: Any) -> TypeTree:
+    if isinstance(value, tuple):
+        return tuple(_type_of_value(part) for part in value)
+    array = np.asarray(value)
+    return Type(array.shape, "float" if array.dtype.kind == "f" else "int")

@@ -1,0 +1,138 @@
+"""Simplification: fold what is constant, merge what is equal, drop what does nothing.
+
+    x * 1  →  x        sum_like(x, y)  →  x  where the shapes are equal        add(a, b), add(a, b)  →  one node
+
+All three happen in one walk from the leaves up, so that what one rule uncovers the next one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from flux_core.ir import Graph, Node, constant, topological
+from flux_core.ir.walk import with_inputs
+from flux_core.ops import RANDOM, TABLE
+from flux_core.passes.infer import Type, TypeTree, infer_types, type_of
+
+Identity = Callable[[Node, "TypeOf"], Node | None]
+TypeOf = Callable[[Node], TypeTree]
+
+
+def _is(node: Node, number: float) -> bool:
+    value = node.attrs["value"] if node.op == "constant" else None
+    return value is not None and value.ndim == 0 and value.item() == number
+
+
+def _float(node: Node, type_of: TypeOf) -> Node | None:
+    """The node, if it holds floats: arithmetic turns ids into floats and may not be dropped on them."""
+    found = type_of(node)
+    return node if isinstance(found, Type) and found.kind == "float" else None
+
+
+def _neutral(number: float, sides: Sequence[int]) -> Identity:
+    """An operand equal to `number` on one of `sides` leaves the other operand as it is."""
+
+    def rule(node: Node, type_of: TypeOf) -> Node | None:
+        for side in sides:
+            if _is(node.inputs[side], number):
+                return _float(node.inputs[1 - side], type_of)
+        return None
+
+    return rule
+
+
+def _undone_by(op: str) -> Identity:
+    """`node` undoes `op`: f(g(x)) is x."""
+    return lambda node, type_of: node.inputs[0].inputs[0] if node.inputs[0].op == op else None
+
+
+def _same_type(node: Node, type_of: TypeOf) -> Node | None:
+    """An op that only changes the shape, where the shape is right already."""
+    return node.inputs[0] if type_of(node.inputs[0]) == type_of(node) else None
+
+
+def _transposed_twice(node: Node, type_of: TypeOf) -> Node | None:
+    inner = node.inputs[0]
+    if inner.op != "transpose":
+        return None
+    first, second = inner.attrs["axes"], node.attrs["axes"]
+    if first is None or second is None:
+        return inner.inputs[0] if first is second else None
+    rank = len(first)
+    back = tuple(first[axis] % rank for axis in second)
+    return inner.inputs[0] if back == tuple(range(rank)) else None
+
+
+IDENTITIES: dict[str, Sequence[Identity]] = {
+    "add": [_neutral(0.0, (0, 1))],
+    "subtract": [_neutral(0.0, (1,))],
+    "multiply": [_neutral(1.0, (0, 1))],
+    "divide": [_neutral(1.0, (1,))],
+    "power": [_neutral(1.0, (1,))],
+    "negative": [_undone_by("negative")],
+    "transpose": [_transposed_twice],
+    "sum_like": [_same_type],
+    "broadcast_like": [_same_type],
+    "expand_like": [_same_type],
+    "reshape": [_same_type],
+    "reshape_like": [_same_type],
+    "flatten": [_same_type],
+    "expect": [_same_type],
+    "sum": [lambda node, type_of: _same_type(node, type_of) if node.attrs["axis"] == () else None],
+}
+
+
+def simplify(graph: Graph, inputs: Sequence[TypeTree]) -> Graph:
+    """The same function of inputs of these types, with less work; values may differ by rounding of constants."""
+    types = infer_types(graph, inputs)
+    new_types: dict[Node, TypeTree] = {}
+    seen: dict[Hashable, Node] = {}
+    new: dict[Node, Node] = {}
+    for node in topological(graph.output):
+        candidate = with_inputs(node, tuple(new[parent] for parent in node.inputs))
+        new_types.setdefault(candidate, types[node])
+        candidate = _fold(_reduce(candidate, new_types), new_types, inputs)
+        new[node] = seen.setdefault(_value_number(candidate), candidate)
+    return Graph(new[graph.output], graph.arity)
+
+
+def _reduce(node: Node, types: dict[Node, TypeTree]) -> Node:
+    for identity in IDENTITIES.get(node.op, ()):
+        simpler = identity(node, types.__getitem__)
+        # an identity may not change the shape: x + 0 where 0 is stretched over x keeps it, a number + 0 does not
+        if simpler is not None and types[simpler] == types[node]:
+            return simpler
+    return node
+
+
+def _fold(node: Node, types: dict[Node, TypeTree], inputs: Sequence[TypeTree]) -> Node:
+    op = TABLE.get(node.op)
+    if op is None or node.op in RANDOM or not node.inputs or any(x.op != "constant" for x in node.inputs):
+        return node
+    value = op.forward(*(x.attrs["value"] for x in node.inputs), **node.attrs)
+    folded = constant(np.asarray(value))
+    types.setdefault(folded, type_of(folded, (), inputs))
+    return folded
+
+
+def _value_number(node: Node) -> Hashable:
+    """Equal for nodes that have the same value in every run."""
+    if node.op == "constant":
+        value = node.attrs["value"]
+        return ("constant", value.dtype.str, value.shape, value.tobytes())
+    if node.op == "param":
+        return ("param", id(node.attrs["param"]))
+    if node.op in ("call", "call_back"):
+        return node  # an opaque call may have effects
+    return (node.op, *(id(parent) for parent in node.inputs), *(_hashable(item) for item in node.attrs.items()))
+
+
+def _hashable(value: Any) -> Hashable:
+    if isinstance(value, tuple | list):
+        return tuple(_hashable(part) for part in value)
+    if isinstance(value, slice):
+        return ("slice", value.start, value.stop, value.step)
+    return value  # type: ignore[no-any-return]  # numbers and strings

@@ -1,0 +1,47 @@
+"""Verification: a graph that passes can be run, as far as this can be known without shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flux_core.errors import GraphError
+from flux_core.ir import Graph, params_of, topological
+from flux_core.ops import TABLE
+
+STRUCTURE = frozenset({"input", "constant", "param", "tuple", "get", "call", "call_back", "tuple_sum"})
+
+
+def verify(graph: Graph) -> Graph:
+    """The graph itself.
+
+    Raises GraphError for an unknown op, a wrong number of operands, a missing attribute, an input that the graph
+    does not have, or Params of different dtypes.
+    """
+    for node in topological(graph.output):
+        path = str(node.origin)
+        if node.op == "input" and not 0 <= node.attrs["index"] < graph.arity:
+            raise GraphError(f"input {node.attrs['index']} of a graph of {graph.arity} inputs", path=path)
+        if node.op in STRUCTURE:
+            continue
+        op = TABLE.get(node.op)
+        if op is None:
+            raise GraphError(f"there is no op named {node.op!r}", path=path)
+        if op.operands is not None and len(node.inputs) != op.operands:
+            raise GraphError(f"{op.name} takes {op.operands} operands, not {len(node.inputs)}", path=path)
+        if node.attrs.keys() - op.attrs.keys():
+            raise GraphError(f"{op.name} has the attributes {sorted(op.attrs)}, not {sorted(node.attrs)}", path=path)
+    dtypes = {str(p.x.dtype): p for p in params_of(graph.output)}
+    if len(dtypes) > 1:
+        (first, p), (second, q) = list(dtypes.items())[:2]
+        raise GraphError(
+            f"a model has one dtype, but {p} is {first} and {q} is {second}: make all Params from arrays of one dtype"
+        )
+    return graph
+
+
+def dtype_of(graph: Graph) -> np.dtype[np.floating[Any]] | None:
+    """The dtype of the model's Params, or None if it has no Param."""
+    params = params_of(verify(graph).output)
+    return params[0].x.dtype if params else None
