@@ -56,5 +56,6 @@ def show(which: str, overrides: Sequence[str], runs: Path) -> View:
         return View(loaded.spec, None, str(error), run)
     from flux_core.layers import layer_table
 
-    rows = layer_table(model, seen.input_shape, dtype=seen.input_dtype)
-    return View(spec, tuple(Layer(r.path, r.name, tuple(r.output), r.parameters) for r in rows), None, run)
+    kind = "int" if seen.input_dtype == "int64" else "float"
+    rows = layer_table(model, (1, *seen.input_shape), kind=kind)
+    return View(spec, tuple(Layer(r.path, r.name, tuple(r.output[1:]), r.parameters) for r in rows), None, run)

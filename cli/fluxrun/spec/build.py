@@ -131,7 +131,7 @@ def _splits(spec: Spec) -> tuple[str, ...]:
     return tuple(
         name
         for name in ("train", "valid", "test")
-        if name == "train" or getattr(split, name, 0.0) or getattr(data, f"{name}_path", None)
+        if name == "train" or getattr(split, name, None) or getattr(data, f"{name}_path", None)
     )
 
 

@@ -32,7 +32,7 @@ class Row:
 
 
 def _functions(*names: str) -> dict[str, Row]:
-    return {name: Row(NoArguments, f"flux_core.layers:{name}") for name in names}
+    return {name: Row(NoArguments, f"flux_core.ops:{name}") for name in names}
 
 
 CATALOG: Mapping[str, Mapping[str, Row]] = {
@@ -45,16 +45,16 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
     "layer": {
         "affine": Row(layers.Affine, "flux_core.layers:Affine"),
         "reshape": Row(layers.Reshape, "flux_core.layers:Reshape"),
-        "flatten": Row(NoArguments, "flux_core.layers:Flatten"),
         "dropout": Row(layers.Dropout, "flux_core.layers:Dropout"),
         "onehot": Row(layers.OneHot, "flux_core.layers:OneHot"),
         "leaky_relu": Row(layers.LeakyRelu, "flux_core.layers:LeakyRelu"),
         "elu": Row(layers.Elu, "flux_core.layers:Elu"),
-        **_functions("relu", "gelu", "silu", "softplus", "tanh", "sigmoid", "softmax", "log_softmax", "exp", "abs"),
+        "abs": Row(NoArguments, "flux_core.ops:absolute"),
+        **_functions("relu", "gelu", "silu", "softplus", "tanh", "sigmoid", "softmax", "log_softmax", "exp", "flatten"),
     },
     "initialiser": {
-        "glorot": Row(NoArguments, "flux_core.layers.init:glorot"),
-        "he": Row(NoArguments, "flux_core.layers.init:he"),
+        "glorot": Row(layers.Glorot, "flux_core.layers.init:glorot"),
+        "he": Row(layers.He, "flux_core.layers.init:he"),
         "orthogonal": Row(layers.Orthogonal, "flux_core.layers.init:orthogonal"),
         "normal": Row(layers.Normal, "flux_core.layers.init:normal"),
         "uniform": Row(layers.Uniform, "flux_core.layers.init:uniform"),

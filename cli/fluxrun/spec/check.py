@@ -62,15 +62,15 @@ def find(tree: Node, path: str) -> Place:
     place = tree.place
     for part in path.split("."):
         if isinstance(node, Mapping) and part in node.entries:
-            node, place = node.entries[part].node, node.entries[part].key
+            entry = node.entries[part]
+            node, place = entry.node, entry.key
         elif isinstance(node, Sequence) and part.isdecimal() and int(part) < len(node.items):
             node = node.items[int(part)]
             place = node.place
         else:
             return place
-    if isinstance(node, Mapping) and len(node.entries) == 1 and isinstance(tree, Mapping):
-        return place if path == "data" else node.place
-    return node.place if isinstance(node, Scalar) else place
+    inside_list = path.rpartition(".")[2].isdecimal()  # of a component in a list the name is all that there is
+    return node.place if isinstance(node, Scalar) or inside_list else place
 
 
 def _section(

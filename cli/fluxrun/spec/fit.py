@@ -6,7 +6,7 @@ data gives (64,)  ──▶  affine 128  ──▶  relu  ──▶  affine 10  
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from flux_core.errors import ShapeError
 from fluxrun.spec.catalog import CATALOG
@@ -16,6 +16,9 @@ from fluxrun.spec.schema.layers import NoArguments, Reshape
 from fluxrun.spec.schema.root import Spec
 
 
+SHAPING = ("affine", "flatten", "onehot", "reshape")  # layers that decide the shape of what they give
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Shape (no batch axis) and dtype of one example, and how many targets a regression has (None: not known)."""
@@ -23,6 +26,11 @@ class Inputs:
     shape: tuple[int, ...]
     dtype: str
     targets: int | None
+
+    @property
+    def kind(self) -> Literal["float", "int"]:
+        """The dtype as graphs know it."""
+        return "int" if self.dtype == "int64" else "float"
 
 
 def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
@@ -35,12 +43,12 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
     places = [f"model.{i}" for i in range(len(layers))]
     model = Chain(*layers, places=places)
     try:
-        model = initialise(model, inputs.shape, dtype=inputs.dtype, seed=spec.seed)
-        rows = layer_table(model, inputs.shape, dtype=inputs.dtype)
+        model = initialise(model, (1, *inputs.shape), kind=inputs.kind, seed=spec.seed)
+        output = layer_table(model, (1, *inputs.shape), kind=inputs.kind)[-1].output
     except ShapeError as error:
         _misfit(error, spec, inputs, doubts)
         return None
-    _check_output(spec, facts, inputs, tuple(rows[-1].output), doubts)
+    _check_output(spec, facts, inputs, output[1:], doubts)
     return model
 
 
@@ -72,27 +80,28 @@ def initialiser(part: Part) -> Any:
 
 
 def _misfit(error: ShapeError, spec: Spec, inputs: Inputs, doubts: Doubts) -> None:
-    """A layer that cannot take what comes: at its line, with the line that it comes from."""
+    """A layer that cannot take what comes: at its line, with the line that decided what comes."""
     place = error.place or "model"
     index = int(place.split(".")[1]) if place.startswith("model.") else 0
-    name = spec.model[index].name
-    if index:
-        before = (f"model.{index - 1}", f"layer {index - 1} ({spec.model[index - 1].name}) gives its input")
+    giver = max((i for i in range(index) if spec.model[i].name in SHAPING), default=None)
+    if giver is None:
+        note = ("data", f"the data give examples of {_shape(inputs.shape)}")
     else:
-        before = ("data", f"the data give examples of shape {_shape(inputs.shape)}")
-    doubts.at(place, f"layer {index} ({name}) does not fit: {error.reason}", notes=[before])
+        came = error.shapes[0] if error.shapes else None
+        gives = f"gives {_shape(came[1:])}" if isinstance(came, tuple) and came else "gives its input"
+        note = (f"model.{giver}", f"layer {giver} ({spec.model[giver].name}) {gives}")
+    doubts.at(place, f"layer {index} ({spec.model[index].name}) does not fit: {error.reason}", notes=[note])
 
 
-def _check_output(spec: Spec, facts: Facts, inputs: Inputs, output: tuple[Any, ...], doubts: Doubts) -> None:
-    """The last layer against the loss and the targets; `output` has the batch axis or not, both are one example's."""
+def _check_output(spec: Spec, facts: Facts, inputs: Inputs, shape: tuple[int, ...], doubts: Doubts) -> None:
+    """The last layer against the loss and the targets; `shape` is that of one example."""
     last = len(spec.model) - 1
     part = spec.model[last]
     loss = spec.train.loss
     assert loss is not None, "a resolved spec has a loss"
-    shape = tuple(size for size in output if isinstance(size, int))
     note = [("train.loss", f"the loss is {loss.name}")]
     sized = max((i for i, p in enumerate(spec.model) if p.name == "affine"), default=last)
-    place = f"model.{sized}"
+    place = f"model.{sized}.affine.out" if spec.model[sized].name == "affine" else f"model.{sized}"
     if loss.name == "cross_entropy" and facts.classes is not None:
         if shape != (facts.classes,):
             text = (

@@ -77,16 +77,11 @@ def fields(schema: type[Component]) -> dict[str, Inside]:
     """What stands inside each field of a schema; None for plain values."""
     found: dict[str, Inside] = {}
     for name, info in schema.model_fields.items():
-        inside = next((m for m in info.metadata if isinstance(m, Slot | FileMark)), None)
-        found[name] = inside or _section(info.annotation)
+        choices = [info.annotation, *getattr(info.annotation, "__args__", ())]
+        marks = [*info.metadata, *(mark for choice in choices for mark in getattr(choice, "__metadata__", ()))]
+        sections = [Section(c) for c in choices if isinstance(c, type) and issubclass(c, Component)]
+        found[name] = next((mark for mark in [*marks, *sections] if isinstance(mark, Slot | FileMark | Section)), None)
     return found
-
-
-def _section(annotation: Any) -> Section | None:
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, Component):
-            return Section(candidate)
-    return None
 
 
 def to_plain(value: Any) -> Any:

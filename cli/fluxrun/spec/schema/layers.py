@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fluxrun.spec.part import Component, Fraction, NotNegative, Part, Positive, Size, Slot
+from fluxrun.spec.part import MAX_SIZE, Component, Fraction, NotNegative, Part, Positive, Size, Slot
 
 
 class NoArguments(Component):
@@ -17,7 +17,18 @@ class Normal(Component):
     """Normal numbers with a mean of zero."""
 
     main: ClassVar[str | None] = "std"
-    std: Positive = 0.01
+    std: Positive = 0.05
+
+
+class Glorot(Component):
+    """Uniform numbers within gain sqrt(6 / (in + out))."""
+
+    main: ClassVar[str | None] = "gain"
+    gain: Positive = 1.0
+
+
+class He(Glorot):
+    """Normal numbers with a deviation of gain sqrt(2 / in)."""
 
 
 class Uniform(Component):
@@ -27,11 +38,8 @@ class Uniform(Component):
     limit: Positive = 0.05
 
 
-class Orthogonal(Component):
-    """A random orthogonal matrix."""
-
-    main: ClassVar[str | None] = "gain"
-    gain: Positive = 1.0
+class Orthogonal(Glorot):
+    """A random orthogonal matrix times gain."""
 
 
 class Affine(Component):
@@ -39,6 +47,7 @@ class Affine(Component):
 
     main: ClassVar[str | None] = "out"
     out: Size
+    n_in: Annotated[int, Field(ge=1, le=MAX_SIZE)] | None = None
     bias: bool = True
     init: Annotated[Part, Slot("initialiser", default="glorot")]
     bias_init: Annotated[Part, Slot("initialiser", default="zeros")]
@@ -48,7 +57,7 @@ class Reshape(Component):
     """Give each example another shape; one size may be -1."""
 
     main: ClassVar[str | None] = "shape"
-    shape: Annotated[list[Annotated[int, Field(ge=-1, le=10_000_000)]], Field(min_length=1, max_length=8)]
+    shape: Annotated[list[Annotated[int, Field(ge=-1, le=MAX_SIZE)]], Field(min_length=1, max_length=8)]
 
 
 class Dropout(Component):
