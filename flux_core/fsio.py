@@ -3,6 +3,7 @@
     write_atomically   tmp ──write, fsync──▶ tmp ──replace──▶ path ──fsync──▶ folder
                        a reader sees the old content or the new, whatever happens in between
     append             whole lines or nothing: a failed append is cut off again
+    locked             one process at a time; the others wait
     make_directory     an atomic claim: of many callers one wins, the others get FileExistsError
 
 Every call to the operating system goes through `disk`, so that a test can make the N-th one fail. A failed
@@ -13,10 +14,11 @@ none of this and is done with plain `open`.
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # some network and FUSE file systems sync names by themselves and refuse to be asked
@@ -140,6 +142,20 @@ def ensure_directory(path: str | Path, *, mode: int = 0o777) -> None:
         except FileExistsError:
             if not folder.is_dir():
                 raise
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for it; the lock goes with the process, however that ends.
+
+    Raises OSError where the file cannot be opened or the file system has no locks.
+    """
+    file = disk.open(Path(path), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _open_beside(path: Path) -> tuple[Path, int]:

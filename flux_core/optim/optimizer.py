@@ -80,15 +80,16 @@ class Optimizer:
         number = x.dtype.type
         rule, step = self.rule, state.step + 1
         slots = [state.slots[slot] for slot in self.slots]
-        dx = clip(number(scale) * g, number(inf if clip_value is None else clip_value))
         decay = number(self.decay(learning_rate))
-        if rule.decoupled:
-            x[:decayed] -= decay * x[:decayed]
-        else:
-            dx[:decayed] += decay * x[:decayed]
-        new = rule.step(x, dx, *slots, *map(number, self.numbers(step, learning_rate)))
-        for old, value in zip([x, *slots], new, strict=True):
-            old[...] = value
+        numbers = map(number, self.numbers(step, learning_rate))
+        with np.errstate(over="ignore", invalid="ignore"):  # the training loop watches for divergence
+            dx = clip(number(scale) * g, number(inf if clip_value is None else clip_value))
+            if rule.decoupled:
+                x[:decayed] -= decay * x[:decayed]
+            else:
+                dx[:decayed] += decay * x[:decayed]
+            for old, new in zip([x, *slots], rule.step(x, dx, *slots, *numbers), strict=True):
+                old[...] = new
         g[...] = 0
         return OptState(state.slots, step)
 
@@ -112,9 +113,7 @@ def rmsprop(
     learning_rate: float = 0.01, decay: float = 0.99, epsilon: float = 1e-8, weight_decay: float = 0.0
 ) -> Optimizer:
     """Steps divided by a running root mean square of the gradient (Tieleman & Hinton, 2012)."""
-    return _optimizer(
-        "rmsprop", learning_rate=learning_rate, decay=decay, epsilon=epsilon, weight_decay=weight_decay
-    )
+    return _optimizer("rmsprop", learning_rate=learning_rate, decay=decay, epsilon=epsilon, weight_decay=weight_decay)
 
 
 def adam(

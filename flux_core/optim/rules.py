@@ -57,9 +57,7 @@ def nesterov_step(x: Any, g: Any, velocity: Any, rate: Any, momentum: Any) -> tu
     return x - rate * (g + momentum * velocity), velocity
 
 
-def rmsprop_step(
-    x: Any, g: Any, square: Any, rate: Any, decay: Any, rest: Any, epsilon: Any
-) -> tuple[Any, ...]:
+def rmsprop_step(x: Any, g: Any, square: Any, rate: Any, decay: Any, rest: Any, epsilon: Any) -> tuple[Any, ...]:
     """s <- decay s + rest g²;  x <- x - rate g / (√s + epsilon), with rest = 1 - decay."""
     square = decay * square + rest * (g * g)
     return x - rate * (g / (np.sqrt(square) + epsilon)), square

@@ -68,9 +68,7 @@ class Schedule(ABC):
         """The state before the first epoch."""
         return {}
 
-    def observe(
-        self, state: ScheduleState, value: float, *, higher_is_better: bool = False
-    ) -> dict[str, Any]:
+    def observe(self, state: ScheduleState, value: float, *, higher_is_better: bool = False) -> dict[str, Any]:
         """The state after an epoch whose metric was `value`."""
         return dict(state)
 
@@ -180,9 +178,7 @@ class Plateau(Schedule):
         """Nothing seen, nothing reduced."""
         return {"best": None, "stalled": 0, "fraction": 1.0}
 
-    def observe(
-        self, state: ScheduleState, value: float, *, higher_is_better: bool = False
-    ) -> dict[str, Any]:
+    def observe(self, state: ScheduleState, value: float, *, higher_is_better: bool = False) -> dict[str, Any]:
         """Remember an improvement, or count an epoch without; a value that is not finite is none."""
         best = state["best"]
         sign = 1.0 if higher_is_better else -1.0

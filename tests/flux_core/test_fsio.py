@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from flux_core import fsio
-from flux_core.fsio import append, ensure_directory, make_directory, write_atomically
+from flux_core.fsio import append, ensure_directory, locked, make_directory, write_atomically
 
 OPERATIONS = [name for name in vars(fsio.Disk) if not name.startswith("_")]
 CLEANING = ("unlink", "truncate", "rmdir")  # what runs only after a failure
@@ -270,3 +271,19 @@ def test_a_file_system_that_cannot_sync_directories_will_do(tmp_path, monkeypatc
     monkeypatch.setattr(os, "fsync", refuse)
     make_directory(tmp_path / "run")
     assert (tmp_path / "run").is_dir()
+
+
+def test_a_lock_lets_one_in_at_a_time_and_goes_with_its_process(tmp_path):
+    path = tmp_path / "lock"
+    script = (
+        "import sys, time; from flux_core.fsio import locked\n"
+        "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    with holder, ThreadPoolExecutor() as pool:
+        assert holder.stdout.readline() == "held\n"
+        waiting = pool.submit(lambda: locked(path).__enter__())
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        holder.kill()
+        waiting.result(timeout=20)

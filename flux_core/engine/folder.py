@@ -1,0 +1,92 @@
+"""Where compiled kernels are kept.
+
+    $FLUXRUN_CACHE | $XDG_CACHE_HOME/fluxrun | ~/.cache/fluxrun | TMP/fluxrun-UID
+        └── py3.11-numba0.68.1-1f0c.../        one folder for one set of sources, versions and one kind of CPU
+
+Native code is loaded from there, so a folder that belongs to someone else, or that others may write to, is
+passed over. Everything that changes what the compiler makes is in the folder's name: a changed source or
+version finds an empty folder and never old code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from flux_core import fsio
+
+INDEX = "index.json"
+
+
+def store_folder() -> Path | None:
+    """The first folder that is ours and can keep kernels or has some, made if missing; None if there is none."""
+    name = folder_name()
+    for base in candidates():
+        folder = base / name
+        try:
+            fsio.ensure_directory(base, mode=0o700)
+            if not is_ours(base):
+                continue
+            fsio.ensure_directory(folder, mode=0o700)
+            if is_ours(folder) and (os.access(folder, os.W_OK) or (folder / INDEX).exists()):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+def candidates() -> Iterator[Path]:
+    """The places to try, best first."""
+    if chosen := os.environ.get("FLUXRUN_CACHE"):
+        yield Path(chosen).absolute()
+    if (shared := os.environ.get("XDG_CACHE_HOME", "")) and Path(shared).is_absolute():
+        yield Path(shared) / "fluxrun"
+    with suppress(RuntimeError):  # a user without a home
+        yield Path.home() / ".cache" / "fluxrun"
+    import tempfile
+
+    with suppress(OSError):  # no temporary folder that can be written to
+        yield Path(tempfile.gettempdir()).absolute() / f"fluxrun-{os.geteuid()}"
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder (not a link to one) belongs to this user and nobody else can write to it."""
+    status = folder.stat(follow_symlinks=False)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def folder_name() -> str:
+    """The name for these sources, versions, settings and this CPU."""
+    from importlib.metadata import version
+
+    import llvmlite
+    import llvmlite.binding as llvm
+    import numpy as np
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    numba = version("numba")
+    digest = hashlib.sha256()
+    for fact in (
+        python,
+        sys.implementation.cache_tag,
+        numba,
+        llvmlite.__version__,
+        np.__version__,
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+        *(f"{key}={value}" for key, value in sorted(os.environ.items()) if key.startswith("NUMBA_")),
+        *sources(),
+    ):
+        digest.update(fact.encode("utf-8", "surrogateescape") + b"\0")
+    return f"py{python}-numba{numba}-{digest.hexdigest()[:16]}"
+
+
+def sources() -> Iterator[str]:
+    """The text of every module that kernels may call: Numba does not see a changed callee by itself."""
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        yield file.read_text("utf-8")

@@ -1,0 +1,39 @@
+"""The sum of squares of a gradient, for clipping by the global norm.
+
+    g  ├──chunk──┼──chunk──┼──chunk──┤
+          p0        p1        p2          total = ((p0 + p1) + p2)
+
+Chunks have a fixed size and their sums, in float64, are added in order: the bits of the result depend on
+nothing but the gradient. Inside a chunk the order is the compiler's, which may use vectors; reordering a sum
+of squares cannot lose a NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray, njit  # type: ignore[attr-defined]
+
+from flux_core.engine.pointers import as_float64, at
+
+CHUNK = 4096
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+def chunk_sum(chunk: Any) -> Any:
+    """The sum of squares of one chunk, float64."""
+    total = np.float64(0)
+    for j in range(chunk.size):
+        value = np.float64(chunk[j])
+        total += value * value
+    return total
+
+
+def sum_of_squares(arena: Any, operands: Any) -> None:
+    """operands: gradient, size, place of the float64 result."""
+    g = carray(at(arena, operands[0]), operands[1])
+    total = np.float64(0)
+    for begin in range(0, operands[1], CHUNK):
+        total += chunk_sum(g[begin : min(begin + CHUNK, operands[1])])
+    as_float64(at(arena, operands[2]))[0] = total
