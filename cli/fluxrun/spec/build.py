@@ -128,11 +128,11 @@ def _splits(spec: Spec) -> tuple[str, ...]:
     """The splits that a spec asks for."""
     data = spec.data.arguments
     split = getattr(data, "split", None)
-    return tuple(
-        name
+    own = {
+        name: getattr(data, f"{name}_path", None) or getattr(data, f"{name}_images", None)
         for name in ("train", "valid", "test")
-        if name == "train" or getattr(split, name, None) or getattr(data, f"{name}_path", None)
-    )
+    }
+    return tuple(name for name in own if name == "train" or own[name] or getattr(split, name, None))
 
 
 def _ask(question: Any, doubts: Doubts) -> Any:

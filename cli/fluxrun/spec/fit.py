@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flux_core.errors import ShapeError
+from flux_core.errors import GraphError
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.part import Part
 from fluxrun.spec.resolve import Doubts, Facts
 from fluxrun.spec.schema.layers import NoArguments, Reshape
 from fluxrun.spec.schema.root import Spec
-
 
 SHAPING = ("affine", "flatten", "onehot", "reshape")  # layers that decide the shape of what they give
 
@@ -35,7 +34,8 @@ class Inputs:
 
 def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
     """The initialised model; what does not fit goes to `doubts`, and then there is None."""
-    from flux_core.layers import Chain, initialise, layer_table
+    from flux_core.layers import Chain, initialise
+    from flux_core.passes import Type, infer_types, laid_out
 
     layers = [build_layer(part, f"model.{i}", facts, doubts) for i, part in enumerate(spec.model)]
     if any(layer is None for layer in layers):
@@ -44,11 +44,14 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
     model = Chain(*layers, places=places)
     try:
         model = initialise(model, (1, *inputs.shape), kind=inputs.kind, seed=spec.seed)
-        output = layer_table(model, (1, *inputs.shape), kind=inputs.kind)[-1].output
-    except ShapeError as error:
+        graph = laid_out(model)
+        assert graph is not None, "every layer of the catalog has a graph"
+        output = infer_types(graph, [Type((1, *inputs.shape), inputs.kind)])[graph.output]
+        assert isinstance(output, Type), "no layer of the catalog gives a tuple"
+    except GraphError as error:
         _misfit(error, spec, inputs, doubts)
         return None
-    _check_output(spec, facts, inputs, output[1:], doubts)
+    _check_output(spec, facts, inputs, output.shape[1:], doubts)
     return model
 
 
@@ -79,7 +82,7 @@ def initialiser(part: Part) -> Any:
     return {part.name: arguments} if arguments else part.name
 
 
-def _misfit(error: ShapeError, spec: Spec, inputs: Inputs, doubts: Doubts) -> None:
+def _misfit(error: GraphError, spec: Spec, inputs: Inputs, doubts: Doubts) -> None:
     """A layer that cannot take what comes: at its line, with the line that decided what comes."""
     place = error.place or "model"
     index = int(place.split(".")[1]) if place.startswith("model.") else 0
@@ -87,7 +90,8 @@ def _misfit(error: ShapeError, spec: Spec, inputs: Inputs, doubts: Doubts) -> No
     if giver is None:
         note = ("data", f"the data give examples of {_shape(inputs.shape)}")
     else:
-        came = error.shapes[0] if error.shapes else None
+        shapes = getattr(error, "shapes", ())
+        came = shapes[0] if shapes else None
         gives = f"gives {_shape(came[1:])}" if isinstance(came, tuple) and came else "gives its input"
         note = (f"model.{giver}", f"layer {giver} ({spec.model[giver].name}) {gives}")
     doubts.at(place, f"layer {index} ({spec.model[index].name}) does not fit: {error.reason}", notes=[note])

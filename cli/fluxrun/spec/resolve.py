@@ -47,7 +47,7 @@ def resolve_split(spec: Spec) -> Spec:
     data = spec.data.arguments
     if getattr(data, "split", None) is not None:
         return spec
-    separate = getattr(data, "train_path", None) is not None
+    separate = any(getattr(data, key, None) is not None for key in ("train_path", "test_images"))
     split = Split(train=1.0) if separate else Split(train=0.8, valid=0.1, test=0.1)
     return _with(spec, data=Part(spec.data.name, _with(data, split=split)))
 

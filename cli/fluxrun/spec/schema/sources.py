@@ -9,6 +9,7 @@ from pydantic import Field
 
 from fluxrun.spec.part import Column, Component, Count, File, NotNegative, Share, Text
 
+MAX_BYTES = 4 * 2**30
 Task = Literal["classification", "regression"]
 
 
@@ -34,22 +35,21 @@ class Batches(Component):
     drop_last: bool = False
 
 
-class Sized(Batches):
-    """A source whose rows are split by fractions."""
+class Source(Batches):
+    """What all sources have: fractions, and the task where the loss does not decide it."""
 
     split: Split | None = None
-    standardize: bool | None = None
-    max_bytes: Count = 4 * 2**30
+    task: Task | None = None
 
 
-class Files(Sized):
+class Files(Source):
     """One file that is split, or a file for each split."""
 
     path: File | None = None
     train_path: File | None = None
     valid_path: File | None = None
     test_path: File | None = None
-    task: Task | None = None
+    max_bytes: Count = MAX_BYTES
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -61,46 +61,66 @@ class Files(Sized):
             yield "path", "missing key 'path' in data"
         elif values.get("train_path") is None:
             yield own[0], f"{own[0]!r} needs a 'train_path' beside it"
-        split = values.get("split")
         for key in own:
-            share = getattr(split, key.removesuffix("_path"), 0)
-            if key != "train_path" and share:
+            if key != "train_path" and getattr(values.get("split"), key.removesuffix("_path"), 0):
                 yield key, f"these examples come from 'split' or from {key!r}, not from both"
 
 
 class Csv(Files):
     """A table in text."""
 
-    target: Column
+    target: Column = -1
     header: bool = True
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     features: Annotated[list[Column], Field(min_length=1)] | None = None
     ignore: list[Column] = Field(default_factory=list)
-    columns: dict[str, Literal["numeric", "categorical"]] = Field(default_factory=dict)
+    columns: dict[str, Literal["numeric", "categorical"]] | None = None
     missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
     on_missing: Literal["error", "mean", "median", "mode", "indicator"] = "error"
+    standardize: bool = True
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().together(values)
+        if values.get("delimiter") in ('"', "\r", "\n", "\0"):
+            yield "delimiter", "a quote or a line end cannot separate columns"
+        if values.get("features") and values.get("ignore"):
+            yield "ignore", "'features' and 'ignore' exclude each other"
 
 
 class Npz(Files):
-    """Arrays in one file of NumPy."""
+    """Arrays in one file of NumPy; without `standardize`, features that are floats with two axes are standardised."""
 
     features: Text = "x"
     target: Text = "y"
     ids: bool = False
+    standardize: bool | None = None
 
 
-class Idx(Sized):
+class Idx(Source):
     """The format of the MNIST files, also compressed with gzip."""
 
     images: File
     labels: File
+    test_images: File | None = None
+    test_labels: File | None = None
+    standardize: bool = False
+    max_bytes: Count = MAX_BYTES
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        pair = {"test_images": "test_labels", "test_labels": "test_images"}
+        for key, other in pair.items():
+            if values.get(key) is not None and values.get(other) is None:
+                yield key, f"{key!r} needs {other!r} beside it"
+        if values.get("test_images") is not None and getattr(values.get("split"), "test", 0):
+            yield "test_images", "these examples come from 'split' or from 'test_images', not from both"
 
 
-class Synthetic(Batches):
+class Synthetic(Source):
     """Examples that are computed."""
 
     name: Literal["xor", "spirals", "sine"]
-    examples: Annotated[int, Field(ge=4, le=100_000_000)] = 1000
+    examples: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
     noise: NotNegative = 0.1
-    split: Split | None = None
-    standardize: bool | None = None
+    standardize: bool = False
