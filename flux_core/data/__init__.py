@@ -5,18 +5,24 @@
 A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults.
 """
 
+from flux_core.data.csv import CsvSource
 from flux_core.data.dataset import Dataset, Examples, Peek, Source, Task
+from flux_core.data.idx import IdxSource
 from flux_core.data.npz import NpzSource
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
+from flux_core.data.synthetic import SyntheticSource
 
 __all__ = [
+    "CsvSource",
     "Dataset",
     "Examples",
+    "IdxSource",
     "NpzSource",
     "Peek",
     "Preprocessing",
     "Scale",
     "Source",
+    "SyntheticSource",
     "Task",
 ]

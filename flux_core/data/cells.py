@@ -8,6 +8,7 @@ A bad cell is an error that names the file, the line and the column.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -105,9 +106,10 @@ def looks_numeric(cells: Sequence[str | None], marks: Collection[str]) -> bool:
     >>> looks_numeric(["1", "2", "x", "?"], {"?"}), looks_numeric(["1", "x"], {"?"})
     (True, False)
     """
-    present = [cell for cell in cells if cell is not None and cell not in marks]
-    spelled = {cell: number(cell) is not None for cell in set(present)}
-    return not present or sum(map(spelled.__getitem__, present)) * 2 > len(present)
+    counts = Counter(cell for cell in cells if cell is not None)
+    present = {cell: count for cell, count in counts.items() if cell not in marks}
+    spelled = sum(count for cell, count in present.items() if number(cell) is not None)
+    return not present or spelled * 2 > sum(present.values())
 
 
 def read_numbers(cells: Sequence[str | None], marks: Collection[str], place: Place) -> Numbers:
@@ -116,9 +118,11 @@ def read_numbers(cells: Sequence[str | None], marks: Collection[str], place: Pla
     >>> read_numbers(["1", "?"], {"?"}, Place()).values
     array([ 1., nan])
     """
-    marks = frozenset(marks)
-    missing = np.fromiter((cell is None or cell in marks for cell in cells), bool, len(cells))
-    texts = ["nan" if cell is None or cell in marks else cell for cell in cells]
+    absent = {None, *marks}
+    missing = np.zeros(len(cells), bool)
+    if not absent.isdisjoint(cells):  # the common case has nothing to look for, cell by cell
+        missing = np.fromiter((cell in absent for cell in cells), bool, len(cells))
+    texts = ["nan" if cell is None or cell in absent else cell for cell in cells]
     joined = "".join(texts)
     try:
         if "_" in joined or not joined.isascii():
@@ -149,9 +153,11 @@ def read_words(cells: Sequence[str | None], marks: Collection[str]) -> Words:
     >>> words.codes.tolist(), words.vocabulary
     ([1, -1, 0], ('blue', 'red'))
     """
-    distinct = sorted({cell for cell in cells if cell is not None}.difference(marks))
-    index: dict[str | None, int] = {word: code for code, word in enumerate(distinct)}
-    return Words(np.fromiter((index.get(cell, -1) for cell in cells), np.int64, len(cells)), tuple(distinct))
+    absent = {None, *marks}
+    distinct = sorted(cell for cell in set(cells) if cell is not None and cell not in absent)
+    index = dict.fromkeys(absent, -1) | {word: code for code, word in enumerate(distinct)}
+    codes = np.fromiter(map(index.__getitem__, cells), np.int64, len(cells))
+    return Words(codes, tuple(distinct))
 
 
 def texts(values: Any) -> tuple[str, ...]:

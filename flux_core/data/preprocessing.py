@@ -64,10 +64,13 @@ class Preprocessing:
         if absent:
             names = ", ".join(repr(name) for name in absent)
             raise ColumnError(f"the model was trained with columns that are not here: {names}", file=file, key="path")
-        parsed = {
-            column.name: column.parse([text_of(cell) for cell in rows[column.name]], self.missing, Place(file))
-            for column in self.columns
-        }
+        sizes = {column.name: len(rows[column.name]) for column in self.columns}
+        if len(set(sizes.values())) > 1:
+            raise DataError(f"the columns differ in length: {sizes}", file=file)
+        parsed = {}
+        for column in self.columns:
+            cells = [text_of(cell) for cell in rows[column.name]]
+            parsed[column.name] = column.parse(cells, self.missing, Place(file, None, column.name))
         return self.encode_columns(parsed, Place(file), "this data")
 
     def encode_columns(

@@ -1,0 +1,223 @@
+"""Tables of text: numeric and categorical columns, one of them the target.
+
+    Table ──choose columns, drop rows without a target──▶ parse ──cut──▶ fit on training rows ──▶ Dataset
+
+A column is numeric if more than half of its cells that are not missing spell numbers; then every other cell is
+an error. `columns` decides otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data.assemble import Targets, cut, dataset, fit_targets, read_targets
+from flux_core.data.cells import Numbers, Place, Words, looks_numeric, read_numbers, read_words
+from flux_core.data.columns import CategoricalColumn, Column, NumericColumn, OnMissing, require_present
+from flux_core.data.dataset import Dataset, Peek, Task
+from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
+from flux_core.data.preprocessing import Preprocessing
+from flux_core.data.split import Part
+from flux_core.data.table import Table, read_table
+from flux_core.errors import ColumnError, DataError
+
+Kind = Literal["numeric", "categorical"]
+MISSING = ("", "NA", "NaN", "?")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One file, parsed: its features, its target, and where they stand; rows without a target are gone."""
+
+    features: dict[str, Numbers | Words]
+    target: NDArray[Any]
+    place: Place
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CsvSource:
+    """Text tables; `target` is a column's name or its index, negative from the end (the default is the last).
+
+    `features` lists the columns to use, or `ignore` those to leave out. `on_missing` says what stands in for a
+    missing cell: the column's mean, median or mode (categories: always the mode), or with `indicator` the mean
+    (categories: zeros) and one more column that is 1 where the cell was missing.
+    """
+
+    path: str | Path | None = None
+    train_path: str | Path | None = None
+    valid_path: str | Path | None = None
+    test_path: str | Path | None = None
+    target: str | int = -1
+    header: bool = True
+    delimiter: str = ","
+    features: Sequence[str | int] | None = None
+    ignore: Sequence[str | int] = ()
+    columns: Mapping[str, Kind] | None = None
+    missing: Sequence[str] = MISSING
+    on_missing: OnMissing = "error"
+    split: Mapping[str, float] | None = None
+    standardize: bool = True
+    task: Task | None = None
+    max_bytes: int = MAX_BYTES
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n\0':
+            raise ValueError(f"the delimiter is {self.delimiter!r}, it must be one character and no quote")
+        if self.features is not None and self.ignore:
+            raise ValueError("give features or ignore, not both")
+        self._fractions()
+
+    def load(self, *, seed: int, task: Task | None = None) -> Dataset:
+        """Read and encode.
+
+        Raises MissingFile, ColumnError (a column that is not there) or DataError with file, row and column.
+        """
+        parsed = self._parse(self.task or task)
+        targets = self._targets(parsed, self.task or task)
+        cuts, notes = cut(targets, self._fractions(), seed=seed)
+        train = cuts["train"].rows
+        main = parsed["train"]
+        preprocessing = Preprocessing(
+            columns=tuple(self._fit(name, values.take(train), main) for name, values in main.features.items()),
+            missing=tuple(self.missing),
+            targets=fit_targets(targets, cuts["train"], standardize=self.standardize),
+            classes=targets.classes,
+        )
+        all_notes = [*(note for one in parsed.values() for note in one.notes), *notes]
+        xs = {}
+        for part, piece in cuts.items():
+            source = parsed[piece.file]
+            size = len(piece.rows) * len(preprocessing.features) * 4
+            check_size(size, self.max_bytes, Path(str(source.place.file)), "the encoded table")
+            assert source.place.lines is not None  # tables always have lines
+            place = replace(source.place, lines=source.place.lines[piece.rows])
+            rows = {name: values.take(piece.rows) for name, values in source.features.items()}
+            xs[part], found = preprocessing.encode_columns(rows, place, f"the {part} split")
+            all_notes += found
+        return dataset(xs, targets, cuts, preprocessing, all_notes)
+
+    def files(self) -> tuple[Path, ...]:
+        """The files, train first."""
+        return tuple(self._paths().values())
+
+    def peek(self, *, seed: int = 0, task: Task | None = None) -> Peek:
+        """By loading: only the training rows say how many categories a column has."""
+        data = self.load(seed=seed, task=task)
+        classes = len(data.classes) if data.task == "classification" else None
+        return Peek(data.train.x.shape[1:], "float32", classes, data.task)
+
+    def _paths(self) -> dict[Part, Path]:
+        return part_files(self.path, self.train_path, self.valid_path, self.test_path)
+
+    def _fractions(self) -> dict[Part, float]:
+        return fractions_of_main(self.split, self._paths(), separate=self.train_path is not None)
+
+    def _parse(self, task: Task | None) -> dict[Part, Parsed]:
+        tables = {
+            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+            for part, path in self._paths().items()
+        }
+        main = tables["train"]
+        target = choose(main, self.target, "target")
+        features = self._features(main, target)
+        chosen = {choose(main, name, f"columns.{name}"): kind for name, kind in (self.columns or {}).items()}
+        kinds = {name: chosen.get(name) or self._kind(main, name) for name in (*features, target)}
+        for part, table in tables.items():
+            for name in (*features, target):
+                if name not in table.columns:
+                    choose(table, name, f"{part}_path")  # raises
+        return {part: self._parse_table(table, features, target, kinds) for part, table in tables.items()}
+
+    def _features(self, table: Table, target: str) -> list[str]:
+        if self.features is None:
+            ignored = {choose(table, name, f"ignore.{i}") for i, name in enumerate(self.ignore)}
+            features = [name for name in table.names if name != target and name not in ignored]
+        else:
+            features = [choose(table, name, f"features.{i}") for i, name in enumerate(self.features)]
+            if target in features:
+                raise ColumnError(
+                    f"{target!r} is the target, so it cannot be a feature",
+                    file=table.file,
+                    key=f"features.{features.index(target)}",
+                )
+        if not features:
+            raise DataError(f"there are no columns besides the target {target!r}", file=table.file)
+        return list(dict.fromkeys(features))
+
+    def _kind(self, table: Table, name: str) -> Kind:
+        return "numeric" if looks_numeric(table.columns[name], frozenset(self.missing)) else "categorical"
+
+    def _parse_table(self, table: Table, features: list[str], target: str, kinds: Mapping[str, Kind]) -> Parsed:
+        def parse(name: str) -> Numbers | Words:
+            cells = table.columns[name]
+            if kinds[name] == "categorical":
+                return read_words(cells, self.missing)
+            return read_numbers(cells, self.missing, Place(table.file, table.lines, name))
+
+        values = parse(target)
+        rows = np.flatnonzero(~values.missing)
+        if not len(rows):
+            raise DataError("no row has a value here", file=table.file, column=target)
+        kept = values.take(rows)
+        y = kept.values if isinstance(kept, Numbers) else np.array(kept.vocabulary)[kept.codes]
+        place = Place(table.file, table.lines[rows], target)
+        parsed = {name: parse(name).take(rows) for name in features}
+        if self.on_missing == "error":
+            for name, column in parsed.items():
+                require_present(column.missing, replace(place, column=name))
+        return Parsed(parsed, y, place, self._notes(table, len(table.lines) - len(rows)))
+
+    def _targets(self, parsed: Mapping[Part, Parsed], task: Task | None) -> Targets:
+        return read_targets(
+            {part: one.target for part, one in parsed.items()},
+            {part: one.place for part, one in parsed.items()},
+            task,
+        )
+
+    def _fit(self, name: str, train: Numbers | Words, main: Parsed) -> Column:
+        if train.missing.all():
+            raise DataError(
+                "no value in the training split", file=main.place.file, column=name, hint="put it into data.ignore"
+            )
+        if isinstance(train, Numbers):
+            return NumericColumn.fit(name, train, self.standardize, self.on_missing)
+        return CategoricalColumn.fit(name, train, self.on_missing)
+
+    def _notes(self, table: Table, dropped: int) -> tuple[str, ...]:
+        notes = []
+        if dropped:
+            rows = "1 row" if dropped == 1 else f"{dropped} rows"
+            notes.append(f"{table.file.name}: {rows} without a target dropped")
+        # names such as 5.1 are values; 0, 1, 2, ... are how pixels and the like are named
+        if self.header and looks_numeric(table.names, ()) and not all(map(str.isdigit, table.names)):
+            notes.append(f"{table.file.name}: the header looks like a row of data; if it is, set data.header to false")
+        return tuple(notes)
+
+
+def choose(table: Table, column: str | int, key: str) -> str:
+    """The name of a column given by name or index; raises ColumnError with near names, `key` the spec's path.
+
+    >>> table = Table(Path("a.csv"), ("age", "sex"), {}, np.array([], np.int64))
+    >>> choose(table, -1, "target"), choose(table, "age", "target")
+    ('sex', 'age')
+    """
+    count = len(table.names)
+    if isinstance(column, int):
+        if -count <= column < count:
+            return table.names[column]
+        raise ColumnError(
+            f"there is no column {column}: indices go from {-count} to {count - 1}", file=table.file, key=key
+        )
+    if column in table.names:
+        return column
+    folded = {name.casefold(): name for name in table.names}
+    near = [folded[name] for name in get_close_matches(column.strip().casefold(), folded, n=1)]
+    has = ", ".join(repr(name) for name in table.names[:10]) + (", ..." if count > 10 else "")
+    raise ColumnError(f"there is no column {column!r}, the columns are: {has}", file=table.file, key=key, near=near)

@@ -1,0 +1,133 @@
+"""Reading a text table: bytes to columns of cells.
+
+    bytes ──UTF-8, no NUL──▶ text ──csv──▶ rows ──equal lengths──▶ Table: columns of cells, the line of each row
+
+Blanks around values are dropped, empty lines too. Quoted text may hold delimiters, doubled quotes and line
+breaks. Everything else that is irregular is an error with its line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data.cells import shown
+from flux_core.data.files import check_size, open_file
+from flux_core.errors import DataError
+
+END = "\0"  # stands behind the text; a file with a NUL is refused, so it cannot be in there
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of text cells; `lines` (rows,) are the lines of the file, from 1, on which the rows start."""
+
+    file: Path
+    names: tuple[str, ...]
+    columns: Mapping[str, Sequence[str]]
+    lines: NDArray[np.int64]
+
+
+def read_table(path: Path, *, header: bool, delimiter: str, limit: int) -> Table:
+    """Read a table; without a header its columns are c0, c1, ...
+
+    Raises MissingFile, or DataError for an empty file, a row of another length, text that is not UTF-8,
+    a name that stands twice, a quote that never ends.
+    """
+    rows = _rows(_text(path, limit), path, delimiter)
+    first = next(rows, None)
+    if first is None:
+        raise DataError("the file is empty", file=path)
+    line, cells = first
+    names = [cell.strip() or f"c{i}" for i, cell in enumerate(cells)] if header else None
+    if names is None:
+        names = [f"c{i}" for i in range(len(cells))]
+        records, lines = [cells], [line]
+    else:
+        _check_names(names, path, line)
+        records, lines = [], []
+    width = len(names)
+    for line, cells in rows:
+        if len(cells) != width:
+            if not "".join(cells).strip():
+                continue  # a line of blanks
+            raise _ragged(len(cells), names, header, path, line)
+        records.append(cells)
+        lines.append(line)
+    if not records:
+        raise DataError("the file has a header and no rows", file=path)
+    columns = {
+        name: [cell.strip() for cell in column] for name, column in zip(names, zip(*records, strict=True), strict=True)
+    }
+    return Table(path, tuple(names), columns, np.array(lines, np.int64))
+
+
+def _text(path: Path, limit: int) -> str:
+    with open_file(path) as file:
+        try:
+            check_size(path.stat().st_size, limit, path, "the file")
+            data = file.read()
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", file=path) from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError("the text is UTF-16", file=path, hint="save the file as UTF-8")
+    if (position := data.find(b"\0")) >= 0:
+        row = data.count(b"\n", 0, position) + 1
+        raise DataError("there is a NUL byte: this is not a text table", file=path, row=row)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start]
+        raise DataError(
+            f"byte 0x{byte:02x} is not UTF-8 text", file=path, row=row, hint="save the file as UTF-8"
+        ) from None
+
+
+def _rows(text: str, path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line on which they start, empty lines left out."""
+    reader = csv.reader(io.StringIO(f"{text}\n{END}", newline=""), delimiter=delimiter, skipinitialspace=True)
+    line = 1
+    cells: list[str] = []
+    try:
+        for cells in reader:
+            if cells and cells[0] != END:
+                # the marker inside a cell: a quote swallowed the rest of the file
+                if END in cells[-1]:
+                    break
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"the row cannot be read: {error}", file=path, row=line) from None
+    if cells[:1] != [END]:
+        raise DataError("a quote that begins in this row never ends", file=path, row=line)
+
+
+def _check_names(names: list[str], path: Path, line: int) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        places = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
+        raise DataError(
+            f"the name {shown(twice[0])} stands over columns {places}",
+            file=path,
+            row=line,
+            hint="rename one of them; or set data.header to false if this row is no header",
+        )
+
+
+def _ragged(found: int, names: list[str], header: bool, path: Path, line: int) -> DataError:
+    standard = "the header" if header else "the first row"
+    return DataError(
+        f"the row has {found} values, {standard} has {len(names)}",
+        file=path,
+        row=line,
+        hint="a value that holds the delimiter must stand in quotes; data.delimiter sets another one",
+    )
