@@ -98,7 +98,7 @@ def prepare(request: Request) -> Prepared:
 
 def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
     """Claim a folder and train. Raises RunFolderError, OSError; the record is right in any case."""
-    from flux_core.train import Fit
+    from flux_core.train.loop import Fit
     from fluxrun.store.writer import RunWriter
 
     folder = claim(prepared.request.runs, prepared.built.spec.name, prepared.digest)
@@ -144,15 +144,17 @@ def _loop(
         keep(event, fit.state)
         listener.event(event)
         if isinstance(event, EpochEnded):
-            outcome.epochs, outcome.steps, outcome.final = event.epoch, event.step, event.metrics
+            outcome.epochs, outcome.steps, outcome.final = event.epoch, event.step, dict(event.metrics)
             if event.improved:
-                outcome.best, outcome.best_epoch = event.metrics, event.epoch
+                outcome.best, outcome.best_epoch = dict(event.metrics), event.epoch
         if isinstance(event, Ended):
             status = {"timeout": "interrupted"}.get(event.status, event.status)
             reason = stopping or event.reason
             outcome.status, outcome.reason = status, reason
             outcome.epochs, outcome.steps, outcome.seconds = event.epochs, event.steps, event.seconds
-            outcome.best, outcome.best_epoch, outcome.final = event.best, event.best_epoch, event.final
+            outcome.best_epoch = event.best_epoch
+            outcome.best = None if event.best is None else dict(event.best)
+            outcome.final = dict(event.final)
         elif stopping is None and signals.caught:
             stopping = signals.name
             listener.interrupted(stopping)

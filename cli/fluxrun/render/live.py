@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.train.events import EpochEnded, Progress, Started
-
 from fluxrun.jobs.train import Listener, Outcome, Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
@@ -64,7 +63,7 @@ class Live(Listener):
                 self.bar.update(
                     self.task,
                     completed=event.step,
-                    description=f"epoch {event.epoch}/{self.epochs}",
+                    description=f"epoch {event.epoch + 1}/{self.epochs}",
                     loss=f"loss {number(event.loss)}",
                     speed=f"{count(event.examples_per_second)} examples/s",
                 )

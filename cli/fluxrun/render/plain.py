@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flux_core.train.events import EpochEnded, Started
-
 from fluxrun.jobs.train import Listener, Outcome, Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet

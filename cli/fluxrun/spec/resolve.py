@@ -91,7 +91,8 @@ class Doubts:
 
 def metric_names(spec: Spec, splits: tuple[str, ...]) -> list[str]:
     """The full names of all metrics that a run of a resolved spec will have."""
-    names = ["loss", *(metric.name for metric in spec.train.metrics or ())]
+    labels = [getattr(metric.arguments, "label", metric.name) for metric in spec.train.metrics or ()]
+    names = ["loss", *labels]
     return [f"{split}.{name}" for split in splits for name in names]
 
 

@@ -7,6 +7,7 @@ find(folder, "last")      a path, a name, `last`, or `best:valid.accuracy`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import NoSuchRun
+
+HIGHER_IS_BETTER = re.compile(r"accuracy|r2|top_[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,10 @@ def find(folder: Path, which: str) -> Run:
 
 
 def _best(known: list[Run], metric: str) -> Run:
-    from flux_core.train.metrics import higher_is_better
-
     scored = [(value, run) for run in known if (value := run.metric(metric)) is not None]
     if not scored:
         raise NoSuchRun(f"no run has a metric {metric!r}")
-    sign = 1 if higher_is_better(metric) else -1
+    sign = 1 if HIGHER_IS_BETTER.fullmatch(metric.rpartition(".")[2]) else -1
     return max(scored, key=lambda pair: sign * pair[0])[1]
 
 

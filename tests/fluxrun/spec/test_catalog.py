@@ -15,7 +15,7 @@ ROWS = [(kind, name) for kind, rows in CATALOG.items() for name in rows]
 NOT_KEYS = {
     "loss": {"prediction", "target", "logits"},
     "initialiser": {"shape", "stream"},
-    "metric": {"prediction", "target", "y", "scores"},
+    "metric": {"scale"},
 }
 
 
@@ -24,8 +24,8 @@ def test_the_maker_takes_these_arguments_with_these_defaults(kind, name):
     row = CATALOG[kind][name]
     maker = row.make()
     keys = {key: schema_default(row, key) for key in row.schema.model_fields if key not in Batches.model_fields}
-    if kind == "metric" or not (isinstance(maker, type) or inspect.isfunction(maker)):
-        return  # a metric is chosen by name; an op is a layer as it is
+    if not (isinstance(maker, type) or inspect.isfunction(maker)):
+        return  # an op is a layer as it is
     arguments = {
         p.name: p.default
         for p in inspect.signature(maker).parameters.values()

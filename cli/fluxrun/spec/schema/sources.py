@@ -62,7 +62,7 @@ class Files(Source):
         elif values.get("train_path") is None:
             yield own[0], f"{own[0]!r} needs a 'train_path' beside it"
         for key in own:
-            if key != "train_path" and getattr(values.get("split"), key.removesuffix("_path"), 0):
+            if key != "train_path" and getattr(values.get("split"), key.removesuffix("_path"), None):
                 yield key, f"these examples come from 'split' or from {key!r}, not from both"
 
 
@@ -113,7 +113,7 @@ class Idx(Source):
         for key, other in pair.items():
             if values.get(key) is not None and values.get(other) is None:
                 yield key, f"{key!r} needs {other!r} beside it"
-        if values.get("test_images") is not None and getattr(values.get("split"), "test", 0):
+        if values.get("test_images") is not None and getattr(values.get("split"), "test", None):
             yield "test_images", "these examples come from 'split' or from 'test_images', not from both"
 
 

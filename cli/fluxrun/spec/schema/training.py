@@ -116,12 +116,17 @@ class TopK(Component):
     main: ClassVar[str | None] = "k"
     k: Count = 5
 
+    @property
+    def label(self) -> str:
+        """What the metric is called in results."""
+        return f"top_{self.k}"
+
 
 class EarlyStop(Component):
-    """Stop after so many epochs without an improvement."""
+    """Stop after more than so many epochs without an improvement."""
 
     metric: Text | None = None
-    patience: Count = 10
+    patience: Whole = 10
     min_delta: NotNegative = 0.0
 
 
