@@ -87,6 +87,7 @@ def folder_name() -> str:
 
 
 def sources() -> Iterator[str]:
-    """The text of every module that kernels may call: Numba does not see a changed callee by itself."""
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
+    """The text of the compiler and of all that kernels may call: Numba does not see a changed callee by itself."""
+    here = Path(__file__).parent
+    for file in (here / "compiler.py", *sorted((here / "kernels").glob("*.py"))):
         yield file.read_text("utf-8")

@@ -30,7 +30,7 @@ class Kernel:
         """The name in the store: the function's name and the start of the text's SHA-256.
 
         >>> Kernel("nothing", "def nothing(arena, operands): pass").key
-        'nothing-3d9b1da6ad2e1a2d'
+        'nothing-daaf4fadedc73d48'
         """
         return f"{self.name}-{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
 

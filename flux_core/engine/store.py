@@ -128,7 +128,7 @@ class Store:
         if not self._warned:
             self._warned = True
             way_out = "each process compiles its own; FLUXRUN_CACHE can name another folder"
-            warnings.warn(f"{reason}; {way_out}", StoreWarning, stacklevel=4)
+            warnings.warn(f"{reason}; {way_out}", StoreWarning, stacklevel=2)
 
     def _place(self, name: str) -> Path:
         if self.folder is None:
@@ -153,9 +153,10 @@ class Store:
         llvm.initialize_native_asmprinter()
         # Every name must have an address, also in code that no kernel reaches; Numba, if it is ever imported,
         # replaces these by its own.
-        abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+        process = ctypes.CDLL(None)
+        abort = ctypes.cast(process.abort, ctypes.c_void_p).value
         for name in WRAPPER:
-            if llvm.address_of_symbol(name) is None:
+            if not hasattr(process, name) and llvm.address_of_symbol(name) is None:
                 llvm.add_symbol(name, abort)
         machine = llvm.Target.from_default_triple().create_target_machine()
         return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)

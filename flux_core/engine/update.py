@@ -32,7 +32,7 @@ from __future__ import annotations
 from typing import Any
 import numpy as np
 from numba import carray, njit
-from flux_core.engine.pointers import at
+from flux_core.engine.kernels.pointers import at
 
 @njit(error_model="numpy")
 {clip}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit  # type: ignore[attr-defined]
 
-from flux_core.engine.pointers import as_float64, at
+from flux_core.engine.kernels.pointers import as_float64, at
 
 CHUNK = 4096
 
