@@ -1,0 +1,215 @@
+"""The training loop, as a generator of events.
+
+    for event in Fit(model, dataset, plan):      the consumer prints, keeps and stops; the loop trains
+
+Between two events lies at most about a fifth of a second, so that signals and clocks are served. Everything
+random is a function of (seed, purpose, epoch or step); the state of a training is a value, `fit.state()`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data import Dataset, Examples
+from flux_core.errors import DataError
+from flux_core.ops import Run
+from flux_core.optim import Constant, Plateau
+from flux_core.philox import Stream
+from flux_core.train.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
+from flux_core.train.metrics import METRICS, Meter, Metric, higher_is_better
+from flux_core.train.plan import Plan
+from flux_core.train.state import Position, restore, state_of
+from flux_core.train.stepper import Stepper
+
+PROGRESS_SECONDS = 0.1
+
+
+class Fit:
+    """A training of `model` on `dataset` by `plan`; with `state`, the rest of one that was kept.
+
+    Raises DataError when no minibatch can be made, and from the iteration Diverged. After the last event the
+    model has its best weights.
+    """
+
+    def __init__(self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None) -> None:
+        self.model, self.dataset, self.plan = model, dataset, plan
+        self.metrics = _metrics(plan, dataset)
+        self.stepper = Stepper(model, plan.loss_function(), plan.optimizer)
+        self.schedule = plan.schedule or Constant()
+        rows = len(dataset.train)
+        self.steps_per_epoch = rows // plan.batch_size if plan.drop_last else -(-rows // plan.batch_size)
+        if self.steps_per_epoch == 0:
+            raise DataError(
+                f"the training split has {rows} examples, which make no batch of {plan.batch_size}",
+                hint="lower batch_size, or set drop_last: false",
+            )
+        self.meter = Meter(self.metrics)
+        self.at = Position(schedule=self.schedule.start())
+        self.best: dict[str, NDArray[Any]] | None = None
+        self._last: TrainState | None = None  # kept when the model gets its best weights at the end
+        self._stop: Status | None = None
+        self._began = time.monotonic()
+        if state is not None:
+            self.at, self.best = restore(state, self.stepper, self.meter, self._resolved())
+
+    def stop(self, status: Status) -> None:
+        """Ask the loop to end before its next step, resumable."""
+        self._stop = status
+
+    def state(self) -> TrainState:
+        """Everything that a checkpoint holds, copied; to be asked for between two events."""
+        if self._last is not None:
+            return self._last
+        return state_of(self.at, self.stepper, self.meter, self.best, self.plan, self.dataset, self._resolved())
+
+    def __iter__(self) -> Iterator[Event]:
+        self._began = time.monotonic()
+        parameters = sum(p.size for p in self.stepper.params.values())
+        yield Started(
+            parameters, self.steps_per_epoch, self.plan.epochs, self.at.epoch, self.at.step, len(self.dataset.train)
+        )
+        while self.at.epoch < self.plan.epochs and not self.at.reason:
+            yield from self._epoch()
+            if self._stop is not None:
+                yield self._ended(self._stop)
+                return
+            if self._out_of_steps():
+                break
+        yield from self._test()
+        done = self.at.epoch >= self.plan.epochs or self.at.reason
+        yield self._ended("finished" if done else "stopped")
+
+    def _epoch(self) -> Iterator[Event]:
+        """Train for the rest of an epoch, or until asked to stop, and evaluate."""
+        plan, at, train = self.plan, self.at, self.dataset.train
+        order = self._order()
+        began = reported = time.monotonic()
+        examples = 0
+        rate = self._rate()
+        while at.step_in_epoch < self.steps_per_epoch and not self._out_of_steps():
+            if self._stop is not None:
+                return
+            rows = order[at.step_in_epoch * plan.batch_size : (at.step_in_epoch + 1) * plan.batch_size]
+            x, y = train.x[rows], self._targets(train.y[rows])
+            rate = self._rate()
+            loss, prediction = self.stepper.step(
+                (x,),
+                y,
+                learning_rate=rate,
+                run=Run(training=True, seed=plan.seed, step=at.step),
+                clip_norm=plan.clip_norm,
+                clip_value=plan.clip_value,
+            )
+            at.step, at.step_in_epoch, examples = at.step + 1, at.step_in_epoch + 1, examples + len(rows)
+            self.meter.add(loss, prediction, y)
+            now = time.monotonic()
+            if now - reported >= PROGRESS_SECONDS:
+                reported = now
+                yield Progress(at.epoch, at.step, at.step_in_epoch, self.meter.mean_loss, examples / (now - began))
+            if plan.every_steps and at.step % plan.every_steps == 0 and at.step_in_epoch < self.steps_per_epoch:
+                yield Snapshot("last", self.state(), {})
+        seconds = time.monotonic() - began
+        metrics = self.meter.values("train")
+        if self.dataset.valid is not None:
+            metrics |= self._evaluate("valid", self.dataset.valid)
+        improved = self._close_epoch(metrics)
+        yield EpochEnded(
+            at.epoch, at.step, metrics, rate, time.monotonic() - began, examples / max(seconds, 1e-9), improved
+        )
+        if improved:
+            yield Snapshot("best", self.state(), metrics)
+        if plan.every_steps and at.step % plan.every_steps == 0:
+            yield Snapshot("last", self.state(), metrics)
+
+    def _close_epoch(self, metrics: dict[str, float]) -> bool:
+        """Count the epoch, and tell the schedule, early stopping and the best weights how it went."""
+        at, plan = self.at, self.plan
+        whole = at.step_in_epoch >= self.steps_per_epoch
+        at.final = dict(metrics)
+        if whole:
+            at.epoch, at.step_in_epoch, self.meter = at.epoch + 1, 0, Meter(self.metrics)
+            if isinstance(self.schedule, Plateau):
+                watched = self.schedule.metric
+                at.schedule = self.schedule.observe(
+                    at.schedule, metrics[watched], higher_is_better=self._higher(watched)
+                )
+            if plan.early_stop is not None:
+                stop = plan.early_stop
+                at.stopper.observe(metrics[stop.metric], stop.min_delta, self._higher(stop.metric))
+                if at.stopper.stalled > stop.patience:
+                    at.reason = "early_stop"
+        if plan.monitor is None:
+            at.best, at.best_epoch = dict(metrics), at.epoch
+            return False
+        improved = at.leader.observe(metrics[plan.monitor], 0.0, self._higher(plan.monitor))
+        if improved:
+            at.best, at.best_epoch = dict(metrics), at.epoch
+            self.best = {name: p.x.copy() for name, p in self.stepper.params.items()}
+        return improved
+
+    def _test(self) -> Iterator[Event]:
+        """Give the model its best weights and measure the test split on them."""
+        self._last = self.state()
+        if self.best is not None:
+            for name, array in self.best.items():
+                self.stepper.params[name].x[...] = array
+        if self.dataset.test is not None:
+            metrics = self._evaluate("test", self.dataset.test)
+            self.at.final |= metrics
+            if self.at.best is not None:
+                self.at.best |= metrics
+            yield Tested(self.at.epoch, self.at.step, metrics)
+
+    def _evaluate(self, split: str, examples: Examples) -> dict[str, float]:
+        meter = Meter(self.metrics)
+        for start in range(0, len(examples), self.plan.batch_size):
+            part = slice(start, start + self.plan.batch_size)
+            y = self._targets(examples.y[part])
+            meter.add(*self.stepper.evaluate((examples.x[part],), y), y)
+        return meter.values(split)
+
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Targets as the loss takes them: ids, or floats with an axis for the targets."""
+        if self.plan.labels:
+            return y
+        return y.astype(np.float32).reshape(len(y), -1)
+
+    def _order(self) -> NDArray[np.int64]:
+        """The rows of this epoch in their order, int64 (examples,)."""
+        rows = len(self.dataset.train)
+        if not self.plan.shuffle:
+            return np.arange(rows)
+        return Stream.of(self.plan.seed, "shuffle").permutation(rows, step=self.at.epoch)
+
+    def _rate(self) -> float:
+        base, at = self.plan.optimizer.hyper["learning_rate"], self.at
+        return self.schedule.rate(base, at.step, at.epoch, self.steps_per_epoch, self.plan.epochs, at.schedule)
+
+    def _resolved(self) -> dict[str, Any]:
+        base = self.plan.optimizer.hyper["learning_rate"]
+        return self.schedule.resolved(base, self.steps_per_epoch, self.plan.epochs)
+
+    def _higher(self, metric: str) -> bool:
+        return higher_is_better(metric, self.metrics)
+
+    def _out_of_steps(self) -> bool:
+        return self.plan.max_steps is not None and self.at.step >= self.plan.max_steps
+
+    def _ended(self, status: Status) -> Ended:
+        at, seconds = self.at, time.monotonic() - self._began
+        return Ended(status, at.reason, at.epoch, at.step, seconds, at.best, at.best_epoch, at.final)
+
+
+def _metrics(plan: Plan, dataset: Dataset) -> tuple[Metric, ...]:
+    targets = dataset.preprocessing.targets
+    scale = None if targets is None else targets.std
+    made = []
+    for entry in plan.metrics:
+        name, arguments = (entry, {}) if isinstance(entry, str) else entry
+        made.append(METRICS[name](scale=scale, **arguments))
+    return tuple(made)
