@@ -9,10 +9,10 @@ Whatever ends a training, run.json says so before the error goes on its way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flux_core.errors import Diverged
 from fluxrun.jobs.expect import Expectation
@@ -24,6 +24,10 @@ from fluxrun.store.environment import environment
 from fluxrun.store.fingerprint import FORMAT, file_digest, fingerprint
 from fluxrun.store.folder import claim, next_folder
 from fluxrun.store.record import VERSION, Record, now
+
+if TYPE_CHECKING:
+    from flux_core.training.loop import Fit
+    from fluxrun.store.writer import RunWriter
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def prepare(request: Request) -> Prepared:
 
 def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
     """Claim a folder and train. Raises RunFolderError, OSError; the record is right in any case."""
-    from flux_core.train.loop import Fit
+    from flux_core.training.loop import Fit
     from fluxrun.store.writer import RunWriter
 
     folder = claim(prepared.request.runs, prepared.built.spec.name, prepared.digest)
@@ -112,7 +116,7 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
         listener.claimed(folder, prepared)
         fit = Fit(prepared.built.model, prepared.built.dataset, prepared.built.plan)
         try:
-            _loop(fit, prepared.request, writer.event, listener, signals, outcome)
+            _loop(fit, prepared.request, writer, listener, signals, outcome)
         except Diverged as error:
             outcome.status, outcome.reason, outcome.steps = "diverged", str(error), error.step
             outcome.seconds = time.monotonic() - started
@@ -129,19 +133,19 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
 
 
 def _loop(
-    fit: Any,
+    fit: Fit,
     request: Request,
-    keep: Callable[[object, Callable[[], Any]], None],
+    writer: RunWriter,
     listener: Listener,
     signals: Signals,
     outcome: Outcome,
 ) -> None:
-    from flux_core.train.events import Ended, EpochEnded
+    from flux_core.training.events import Ended, EpochEnded
 
     deadline = None if request.max_seconds is None else time.monotonic() + request.max_seconds
     stopping = None
     for event in fit:
-        keep(event, fit.state)
+        writer.event(event, fit.state)
         listener.event(event)
         if isinstance(event, EpochEnded):
             outcome.epochs, outcome.steps, outcome.final = event.epoch, event.step, dict(event.metrics)
@@ -149,7 +153,7 @@ def _loop(
                 outcome.best, outcome.best_epoch = dict(event.metrics), event.epoch
         if isinstance(event, Ended):
             status = {"timeout": "interrupted"}.get(event.status, event.status)
-            reason = stopping or event.reason
+            reason = stopping or event.reason or ("max_steps" if status == "stopped" else None)
             outcome.status, outcome.reason = status, reason
             outcome.epochs, outcome.steps, outcome.seconds = event.epochs, event.steps, event.seconds
             outcome.best_epoch = event.best_epoch
@@ -157,6 +161,7 @@ def _loop(
             outcome.final = dict(event.final)
         elif stopping is None and signals.caught:
             stopping = signals.name
+            writer.note("signal", name=stopping)
             listener.interrupted(stopping)
             fit.stop("interrupted")
         elif stopping is None and deadline is not None and time.monotonic() >= deadline:

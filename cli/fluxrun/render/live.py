@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flux_core.train.events import EpochEnded, Progress, Started
+from flux_core.training.events import EpochEnded, Progress, Started
 from fluxrun.jobs.train import Listener, Outcome, Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
-from fluxrun.render.summary import closing, opening
+from fluxrun.render.summary import closing, opening, started
 
 WIDTH = 10
 
@@ -44,21 +44,28 @@ class Live(Listener):
         self.limit: int | None = None
 
     def print(self, text: str, style: str | None = None) -> None:
-        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text
+
+        self.console.print(Text(text, style=style or ""), soft_wrap=True)
 
     def claimed(self, folder: Path, prepared: Prepared) -> None:
         self.limit = prepared.request.max_steps
         for line in opening(prepared, folder.name):
             self.print(line)
-        self.bar.start()
 
     def event(self, event: object) -> None:
         match event:
             case Started():
                 self.epochs, self.steps_per_epoch = event.epochs, event.steps_per_epoch
-                self.print(f"{count(event.parameters)} parameters, {count(event.steps_per_epoch)} steps an epoch")
+                self.print(started(event))
                 total = event.epochs * event.steps_per_epoch
-                self.bar.update(self.task, total=min(total, self.limit or total), completed=event.step)
+                self.bar.update(
+                    self.task,
+                    total=min(total, self.limit or total),
+                    completed=event.step,
+                    description=f"epoch {event.epoch + 1}/{self.epochs}",
+                )
+                self.bar.start()
             case Progress():
                 self.bar.update(
                     self.task,
@@ -78,6 +85,7 @@ class Live(Listener):
         values = [f"{number(event.metrics.get(name)):>{size}}" for name, size in self.columns]
         rest = [f"{number(event.learning_rate):>8}", f"{count(event.examples_per_second):>12}"]
         mark = ["best"] if event.improved else []
+        self.bar.update(self.task, completed=event.step)
         self.print("  ".join([f"{event.epoch:>6}", *values, *rest, *mark]))
 
     def interrupted(self, name: str) -> None:

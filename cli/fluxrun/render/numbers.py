@@ -33,6 +33,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counted(n: float, thing: str) -> str:
+    """A number of things, with their name.
+
+    >>> counted(1, "epoch"), counted(2000, "step")
+    ('1 epoch', '2,000 steps')
+    """
+    return f"{n:,.0f} {thing}" + ("" if n == 1 else "s")
+
+
 def shape(sizes: Iterable[int]) -> str:
     """A shape.
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flux_core.train.events import EpochEnded, Started
+from flux_core.training.events import EpochEnded, Started
 from fluxrun.jobs.train import Listener, Outcome, Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
-from fluxrun.render.summary import closing, opening
+from fluxrun.render.summary import closing, opening, started
 
 EVERY_SECONDS = 30.0
 
@@ -26,7 +26,7 @@ class Plain(Listener):
         self.stream = stream or Quiet(sys.stderr)
         self.clock = clock
         self.at: float | None = None
-        self.epochs = 0
+        self.epochs = self.steps_per_epoch = 0
         self.held: EpochEnded | None = None
 
     def write(self, *lines: str) -> None:
@@ -39,8 +39,8 @@ class Plain(Listener):
 
     def event(self, event: object) -> None:
         if isinstance(event, Started):
-            self.epochs = event.epochs
-            self.write(f"{count(event.parameters)} parameters, {count(event.steps_per_epoch)} steps an epoch")
+            self.epochs, self.steps_per_epoch = event.epochs, event.steps_per_epoch
+            self.write(started(event))
         elif isinstance(event, EpochEnded):
             now = self.clock()
             if self.at is None or now - self.at >= EVERY_SECONDS:
@@ -52,13 +52,20 @@ class Plain(Listener):
     def line(self, event: EpochEnded) -> str:
         values = [f"{name} {number(value)}" for name, value in event.metrics.items()]
         rest = [f"rate {number(event.learning_rate)}", f"{count(event.examples_per_second)} examples/s"]
-        return "  ".join([f"epoch {event.epoch}/{self.epochs}", *values, *rest, *(["best"] if event.improved else [])])
+        whole = event.step == event.epoch * self.steps_per_epoch  # else --max-steps cut the epoch short
+        where = f"epoch {event.epoch}/{self.epochs}" if whole else f"step {event.step}"
+        return "  ".join([where, *values, *rest, *(["best"] if event.improved else [])])
+
+    def flush(self) -> None:
+        if self.held is not None:
+            self.write(self.line(self.held))
+            self.held = None
 
     def interrupted(self, name: str) -> None:
+        self.flush()
         self.write(f"{name}: saving; a second one ends at once")
 
     def close(self, outcome: Outcome | None) -> None:
-        if self.held is not None:
-            self.write(self.line(self.held))
+        self.flush()
         if outcome is not None:
             self.write(*closing(outcome))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from flux_core.training.events import Started
 from fluxrun.jobs.duration import show_duration
 from fluxrun.jobs.train import Outcome, Prepared
-from fluxrun.render.numbers import count, number
+from fluxrun.render.numbers import count, counted, number
 from fluxrun.spec.text import visible
 
 
@@ -17,19 +21,27 @@ def opening(prepared: Prepared, name: str) -> list[str]:
     return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in data.notes)]
 
 
+def started(event: Started) -> str:
+    """How large the task is."""
+    return f"{counted(event.parameters, 'parameter')}, {counted(event.steps_per_epoch, 'step')} an epoch"
+
+
 def closing(outcome: Outcome) -> list[str]:
     """How it ended, the best epoch, and where everything is."""
     words = {"early_stop": "early stop", "max_steps": "--max-steps reached", "max_time": "--max-time reached"}
     reason = words.get(outcome.reason or "", outcome.reason or "")
     status = outcome.status + (f" ({visible(reason)})" if reason else "")
     lines = [
-        f"{status}: {count(outcome.epochs)} epochs, {count(outcome.steps)} steps, {show_duration(outcome.seconds)}"
+        f"{status}: {counted(outcome.epochs, 'epoch')}, {counted(outcome.steps, 'step')}, "
+        f"{show_duration(outcome.seconds)}"
     ]
     if outcome.best:
-        values = "  ".join(f"{name} {number(value)}" for name, value in outcome.best.items())
-        lines.append(f"best epoch {outcome.best_epoch}: {values}")
-    tested = {name: value for name, value in outcome.final.items() if name.startswith("test.")}
-    if tested:
-        lines.append("test: " + "  ".join(f"{name} {number(value)}" for name, value in tested.items()))
+        lines.append(f"best epoch {outcome.best_epoch}: {_values(outcome.best, 'train.', 'valid.')}")
+    if tested := _values(outcome.final, "test."):
+        lines.append(f"test: {tested}")
     lines += [f"expected {text}: not met" for text in outcome.unmet]
     return [*lines, f"run: {visible(str(outcome.run))}"]
+
+
+def _values(metrics: Mapping[str, Any], *splits: str) -> str:
+    return "  ".join(f"{name} {number(value)}" for name, value in metrics.items() if name.startswith(splits))

@@ -21,7 +21,7 @@ from fluxrun.spec.schema.sources import Batches
 if TYPE_CHECKING:
     from flux_core.data import Dataset
     from flux_core.data.dataset import Peek, Source
-    from flux_core.train.plan import Plan
+    from flux_core.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def build_part(kind: str, part: Part, **more: Any) -> Any:
 
 def build_plan(spec: Spec, max_steps: int | None = None) -> Plan:
     """How the trainer is to go about it."""
-    from flux_core.train.plan import EarlyStop, Plan
+    from flux_core.training.plan import EarlyStop, Plan
 
     train, data = spec.train, spec.data.arguments
     assert isinstance(data, Batches)

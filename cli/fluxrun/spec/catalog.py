@@ -84,9 +84,9 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "plateau": Row(training.Plateau, "flux_core.optim.schedule:Plateau"),
     },
     "metric": {
-        "accuracy": Row(NoArguments, "flux_core.train.metrics:Accuracy"),
-        "top_k": Row(training.TopK, "flux_core.train.metrics:TopK"),
-        "mae": Row(NoArguments, "flux_core.train.metrics:MeanAbsoluteError"),
-        "r2": Row(NoArguments, "flux_core.train.metrics:RSquared"),
+        "accuracy": Row(NoArguments, "flux_core.training.metrics:Accuracy"),
+        "top_k": Row(training.TopK, "flux_core.training.metrics:TopK"),
+        "mae": Row(NoArguments, "flux_core.training.metrics:MeanAbsoluteError"),
+        "r2": Row(NoArguments, "flux_core.training.metrics:RSquared"),
     },
 }

@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flux_core.train.events import Ended, EpochEnded, Snapshot, Started, Tested
-
 from flux_core import fsio
-from flux_core.train import checkpoint
+from flux_core.training import checkpoint
+from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, Tested
 from fluxrun.store.record import Record, line, now
 
 BEST_SECONDS = 10.0
