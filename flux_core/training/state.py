@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from flux_core.errors import CheckpointError
 from flux_core.optim import OptState
-from flux_core.train.events import TrainState
+from flux_core.training.events import TrainState
 
 if TYPE_CHECKING:
     from flux_core.data import Dataset
-    from flux_core.train.metrics import Meter
-    from flux_core.train.plan import Plan
-    from flux_core.train.stepper import Stepper
+    from flux_core.training.metrics import Meter
+    from flux_core.training.plan import Plan
+    from flux_core.training.stepper import Stepper
 
 FORMAT = 1
 

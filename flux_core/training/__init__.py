@@ -1,6 +1,7 @@
 """Training: the step, the loop that emits events, metrics, and the state that goes into a checkpoint."""
 
-from flux_core.train.events import (
+from flux_core.training.by_hand import train
+from flux_core.training.events import (
     Ended,
     EpochEnded,
     Event,
@@ -10,11 +11,10 @@ from flux_core.train.events import (
     Tested,
     TrainState,
 )
-from flux_core.train.loop import Fit
-from flux_core.train.metrics import METRICS
-from flux_core.train.plan import EarlyStop, Plan
-from flux_core.train.stepper import Stepper
-from flux_core.train.train import train
+from flux_core.training.loop import Fit
+from flux_core.training.metrics import METRICS
+from flux_core.training.plan import EarlyStop, Plan
+from flux_core.training.stepper import Stepper
 
 __all__ = [
     "METRICS",

@@ -10,8 +10,8 @@ from flux_core.dims import Batch, Seq, rawbatch
 from flux_core.layers import mse
 from flux_core.ops import Run
 from flux_core.optim import Optimizer, adam
-from flux_core.train.plan import Loss
-from flux_core.train.stepper import Stepper
+from flux_core.training.plan import Loss
+from flux_core.training.stepper import Stepper
 
 M = TypeVar("M")
 CALLBACK_SECONDS = 1.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flux_core.errors import CheckpointError
-from flux_core.train import checkpoint
+from flux_core.training import checkpoint
 
 TENSORS = {
     "0.W": np.arange(12, dtype=np.float32).reshape(3, 4),

@@ -24,7 +24,7 @@ from flux_core.ops import EVALUATION, Run
 from flux_core.optim import Optimizer
 from flux_core.passes import Type, TypeTree, gradients, laid_out, simplify, verify
 from flux_core.passes.atomise import name_of
-from flux_core.train.plan import Loss
+from flux_core.training.plan import Loss
 
 
 class Stepper:

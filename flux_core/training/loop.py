@@ -20,11 +20,11 @@ from flux_core.errors import DataError
 from flux_core.ops import Run
 from flux_core.optim import Constant, Plateau
 from flux_core.philox import Stream
-from flux_core.train.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
-from flux_core.train.metrics import METRICS, Meter, Metric, higher_is_better
-from flux_core.train.plan import Plan
-from flux_core.train.state import Position, restore, state_of
-from flux_core.train.stepper import Stepper
+from flux_core.training.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
+from flux_core.training.metrics import METRICS, Meter, Metric, higher_is_better
+from flux_core.training.plan import Plan
+from flux_core.training.state import Position, restore, state_of
+from flux_core.training.stepper import Stepper
 
 PROGRESS_SECONDS = 0.1
 
