@@ -160,15 +160,11 @@ def test_a_number_out_of_range_is_named(make, hyper):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_equals_pytorch(name, weight_decay):
-    torch = pytest.importorskip(
-        "torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'"
-    )
+    torch = pytest.importorskip("torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'")
     make = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.02, weight_decay=weight_decay),
         "momentum": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=weight_decay),
-        "nesterov": lambda p: torch.optim.SGD(
-            p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=weight_decay
-        ),
+        "nesterov": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=weight_decay),
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.02, weight_decay=weight_decay),
         "adam": lambda p: torch.optim.Adam(p, lr=0.02, weight_decay=weight_decay),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=weight_decay),
@@ -188,9 +184,7 @@ def test_equals_pytorch(name, weight_decay):
 
 
 def test_defaults_are_those_of_pytorch():
-    torch = pytest.importorskip(
-        "torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'"
-    )
+    torch = pytest.importorskip("torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'")
     p = [torch.zeros(1, requires_grad=True)]
     theirs = torch.optim.AdamW(p).defaults
     ours = adamw().hyper
@@ -202,6 +196,4 @@ def test_defaults_are_those_of_pytorch():
     assert (ours["beta1"], ours["beta2"]) == theirs["betas"]
     rms = torch.optim.RMSprop(p).defaults
     assert (rmsprop().hyper["learning_rate"], rmsprop().hyper["decay"]) == (rms["lr"], rms["alpha"])
-    assert (
-        sgd().hyper["learning_rate"] == nesterov().hyper["learning_rate"] == torch.optim.SGD(p).defaults["lr"]
-    )
+    assert sgd().hyper["learning_rate"] == nesterov().hyper["learning_rate"] == torch.optim.SGD(p).defaults["lr"]

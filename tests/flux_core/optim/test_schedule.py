@@ -22,9 +22,7 @@ TABLES = [  # schedule, steps per epoch, epochs, the rate of every step with bas
 
 @pytest.mark.parametrize(("schedule", "per_epoch", "epochs", "rates"), TABLES)
 def test_table(schedule, per_epoch, epochs, rates):
-    got = [
-        schedule.rate(0.8, step, step // per_epoch, per_epoch, epochs) for step in range(per_epoch * epochs)
-    ]
+    got = [schedule.rate(0.8, step, step // per_epoch, per_epoch, epochs) for step in range(per_epoch * epochs)]
     assert got == pytest.approx(rates, rel=1e-15, abs=1e-15)
 
 
@@ -59,9 +57,7 @@ def test_plateau_can_look_upwards_and_ignores_small_gains_and_nan():
 
 
 def test_plateau_equals_pytorch():
-    torch = pytest.importorskip(
-        "torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'"
-    )
+    torch = pytest.importorskip("torch", reason="PyTorch is part of the `bench` extra: pip install '.[bench]'")
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.8)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=0.0)
     values, rates = [3.0, 2.0, 2.0, 2.5, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5], []
