@@ -56,7 +56,11 @@ def read_targets(ys: Mapping[Part, NDArray[Any]], places: Mapping[Part, Place], 
     labels = {name: _labels(y, places[name]) for name, y in ys.items()}
     textual = {y.dtype.kind == "U" for y in labels.values()}
     if len(textual) > 1:
-        raise DataError("the labels are text in one file and numbers in another", column=places["train"].column)
+        raise DataError(
+            "the labels are text in one file and numbers in another",
+            file=places["train"].file,
+            column=places["train"].column,
+        )
     distinct = np.unique(np.concatenate(list(labels.values())))
     codes = {name: np.searchsorted(distinct, y).astype(np.int64) for name, y in labels.items()}
     return Targets(decided, tuple(str(label) for label in distinct.tolist()), codes)

@@ -68,12 +68,12 @@ class Words:
 
 
 def text_of(cell: object) -> str | None:
-    """A cell as text without blanks around it; None stays None.
+    """A cell as text without blanks around it; None and nan, the marks of other libraries, are None.
 
-    >>> [text_of(cell) for cell in (" a ", 1.5, None)]
-    ['a', '1.5', None]
+    >>> [text_of(cell) for cell in (" a ", 1.5, None, float("nan"))]
+    ['a', '1.5', None, None]
     """
-    return None if cell is None else str(cell).strip()
+    return None if cell is None or cell != cell else str(cell).strip()
 
 
 def shown(cell: str) -> str:

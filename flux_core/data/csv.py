@@ -148,7 +148,11 @@ class CsvSource:
                     key=f"features.{features.index(target)}",
                 )
         if not features:
-            raise DataError(f"there are no columns besides the target {target!r}", file=table.file)
+            raise DataError(
+                f"there are no columns besides the target {target!r}",
+                file=table.file,
+                hint="data.delimiter says what separates columns" if len(table.names) == 1 else None,
+            )
         return list(dict.fromkeys(features))
 
     def _kind(self, table: Table, name: str) -> Kind:

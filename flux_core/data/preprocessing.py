@@ -52,11 +52,16 @@ class Preprocessing:
         return tuple(name for column in self.columns for name in column.features)
 
     def encode(
-        self, rows: Table | NDArray[Any], *, file: str | Path | None = None
+        self,
+        rows: Table | NDArray[Any],
+        *,
+        file: str | Path | None = None,
+        lines: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[Any], tuple[str, ...]]:
         """New rows as the model's x, with notes; raises ColumnError for absent columns, DataError for bad cells.
 
-        Cells are text as in a file, or numbers; None is a missing value. Extra columns are ignored.
+        Cells are text as in a file, or numbers; None and nan are missing values. Extra columns are
+        ignored. `file` and `lines` (rows,) are for messages.
         """
         if isinstance(rows, np.ndarray):
             return self.encode_array(rows, file=file), ()
@@ -70,8 +75,8 @@ class Preprocessing:
         parsed = {}
         for column in self.columns:
             cells = [text_of(cell) for cell in rows[column.name]]
-            parsed[column.name] = column.parse(cells, self.missing, Place(file, None, column.name))
-        return self.encode_columns(parsed, Place(file), "this data")
+            parsed[column.name] = column.parse(cells, self.missing, Place(file, lines, column.name))
+        return self.encode_columns(parsed, Place(file, lines), "this data")
 
     def encode_columns(
         self, parsed: Mapping[str, Any], place: Place, where: str
@@ -90,6 +95,11 @@ class Preprocessing:
         if self.dtype == "int64":
             return x.astype(np.int64)
         x = x[:, None] if x.ndim == 1 else x  # one number a row is one feature
+        if self.inputs is not None and self.inputs.mean.ndim and x.shape[1:] != self.inputs.mean.shape:
+            raise DataError(
+                f"a row of {name!r} has shape {x.shape[1:]}, the model was trained with {self.inputs.mean.shape}",
+                file=file,
+            )
         check_finite(x, file, name)
         with np.errstate(over="ignore"):
             encoded = x.astype(np.float32) if self.inputs is None else self.inputs.apply(x)

@@ -1,12 +1,19 @@
 """csv: what a table means, in values; and each way in which a file can be bad, with its place."""
 
+import csv
+import io
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flux_core.data import CsvSource, Dataset, Preprocessing
+from flux_core.data.table import read_table
 from flux_core.errors import ColumnError, DataError, MissingFile
 
 ALL = {"train": 1.0}
@@ -180,6 +187,10 @@ def test_encode_new_rows_by_name(load) -> None:
         again.encode({"c": [1]})
     with pytest.raises(DataError, match=r"column 'a': 'x' is not a number.*at index 1"):
         again.encode({"a": [1, "x"], "b": ["u", "u"]})
+    with pytest.raises(DataError, match=r"^new\.csv:9: column 'a': 'x' is not a number"):
+        again.encode({"a": [1, "x"], "b": ["u", "u"]}, file="new.csv", lines=np.array([7, 9]))
+    x, _ = again.encode({"a": np.array([1.0, 5.0]), "b": np.array(["u", "v"])})
+    assert x.tolist() == [[-1, 1, 0], [3, 0, 1]]
     with pytest.raises(DataError, match="differ in length"):
         again.encode({"a": [1, 2], "b": ["u"]})
     with pytest.raises(DataError, match=r"column 'a': the value is missing \(at index 0\)"):
@@ -301,3 +312,34 @@ def test_a_large_table_is_read_quickly(tmp_path: Path) -> None:
     data = CsvSource(path).load(seed=0, task="classification")
     assert time.process_time() - start < 1.0
     assert data.train.x.shape == (24_000, 53)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).map(str.strip)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(CELLS.filter(bool), CELLS), min_size=1, max_size=6), st.sampled_from(",;\t"))
+def test_any_text_survives_quoting(tmp_path_factory, rows: list[tuple[str, str]], delimiter: str) -> None:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
+    path = write(tmp_path_factory.mktemp("csv") / "t.csv", stream.getvalue())
+    table = read_table(path, header=True, delimiter=delimiter, limit=10**6)
+    assert list(zip(table.columns["a"], table.columns["b"], strict=True)) == rows
+    text = path.read_bytes().decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    assert all(text[line - 1].startswith('"') for line in table.lines)
+
+
+def test_labels_of_two_files_are_of_one_kind(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.csv", "a,y\n1,u\n3,v\n")
+    test = write(tmp_path / "b.csv", "a,y\n1,1\n2,u\n")
+    assert CsvSource(train_path=train, test_path=test).load(seed=0).classes == ("1", "u", "v")
+
+
+def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,y\n1,u\n3,v\n")
+    code = (
+        "import sys; from flux_core.data import CsvSource; CsvSource(sys.argv[1]).load(seed=0); "
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert not {"numba", "scipy", "sklearn", "pandas", "yaml", "rich", "typer"} & set(done.stdout.split())

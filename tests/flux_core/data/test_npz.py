@@ -145,6 +145,8 @@ def test_encode_repeats_what_training_saw(blobs: Path) -> None:
     x, notes = data.preprocessing.encode(np.arange(40).reshape(20, 2))
     np.testing.assert_array_equal(x, data.train.x)
     assert notes == ()
+    with pytest.raises(DataError, match=r"shape \(3,\), the model was trained with \(2,\)"):
+        data.preprocessing.encode(np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
