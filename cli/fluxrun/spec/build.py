@@ -67,7 +67,8 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     facts = Facts(seen.task, seen.classes, _splits(spec))
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
-    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, None), doubts)
+    targets = 1 if spec.data.name in ("csv", "synthetic") else None  # arrays may hold several
+    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, targets), doubts)
     doubts.problems.raise_if_any()
     return spec, facts, seen, model
 

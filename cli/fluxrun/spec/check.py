@@ -17,6 +17,7 @@ from fluxrun.spec.expand import expand
 from fluxrun.spec.part import Component, FileMark, Inside, Part, Section, Slot, fields
 from fluxrun.spec.problems import Problems, listing, near
 from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.schema.training import Train
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe, plain
 
@@ -69,8 +70,9 @@ def find(tree: Node, path: str) -> Place:
             place = node.place
         else:
             return place
-    inside_list = path.rpartition(".")[2].isdecimal()  # of a component in a list the name is all that there is
-    return node.place if isinstance(node, Scalar) or inside_list else place
+    last = path.rpartition(".")[2]
+    component = last.isdecimal() or isinstance(fields(Train).get(last), Slot)  # its name says more than its key
+    return node.place if isinstance(node, Scalar) or component else place
 
 
 def _section(
@@ -98,6 +100,8 @@ def _section(
             values[name] = _section(kind.schema, Mapping({}, node.place), f"{path}.{name}".lstrip("."), problems)
     for wrong, message in schema.together({name: value for name, value in values.items() if value is not FAILED}):
         held = node.entries.get(wrong)
+        if held is None and wrong in meant:
+            continue
         problems.add(_shown(held.node, held.key) if held else above or node.place, message)
     try:
         instance = schema.model_validate(values)
@@ -133,7 +137,7 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place
             if "\0" in text:
                 problems.add(node.place, "a path may not hold the character NUL")
                 return FAILED
-            return str(node.place.source.directory.absolute() / text)
+            return str(node.place.source.directory / text)
     return plain(node)
 
 
@@ -163,7 +167,7 @@ def _part(kind: str, node: Node, path: str, problems: Problems) -> object:
     if len(node.entries) != 1:
         names = ", ".join(node.entries)
         what = f"{len(node.entries)} keys ({names})" if names else "an empty map"
-        hint = "one list entry for each" if kind in ("layer", "metric") else None
+        hint = "one list entry for each" if names and kind in ("layer", "metric") else None
         second = list(node.entries.values())[1].key if names else node.place
         problems.add(second, f"expected one {kind} in {path}, not {what}", hint)
         return FAILED

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -85,11 +86,13 @@ def fields(schema: type[Component]) -> dict[str, Inside]:
 
 
 def to_plain(value: Any) -> Any:
-    """A checked value as the maps, lists and scalars of a spec in long form."""
+    """A checked value as the maps, lists and scalars of a spec in long form, with absolute paths."""
     if isinstance(value, Part):
         return {value.name: to_plain(value.arguments)}
     if isinstance(value, Component):
-        return {name: to_plain(getattr(value, name)) for name in type(value).model_fields}
+        found = {name: to_plain(getattr(value, name)) for name in type(value).model_fields}
+        paths = [name for name, mark in fields(type(value)).items() if isinstance(mark, FileMark) and found[name]]
+        return found | {name: str(Path(found[name]).absolute()) for name in paths}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):

@@ -38,7 +38,6 @@ SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 HINTS = {
     "mapping values are not allowed here": "is the indentation right? text with ': ' in it needs quotes",
     "could not find expected ':'": "a key needs ': ' behind it; is a quote or a bracket missing above?",
-    "found unexpected end of stream": "a quote is not closed",
     "expected <block end>, but found '-'": "list entries must be indented alike",
     "expected <block end>, but found '<block mapping start>'": "keys of one map must be indented alike",
     "expected <block end>, but found '<scalar>'": "text with quotes inside must be quoted as a whole",
@@ -102,13 +101,7 @@ def read(source: Source, problems: Problems, *, start: int = 0) -> Node:
         code = error.character if isinstance(error.character, int) else ord(error.character)
         problems.add(place, f"character U+{code:04X} may not stand in YAML")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = reader.place(mark, mark) if mark else source.whole()
-        problem = error.problem or "this cannot be read"
-        if "'\\t'" in problem:
-            problems.add(place, "a tab may not stand here", "indent with spaces")
-        else:
-            problems.add(place, f"this is no valid YAML: {problem}", HINTS.get(problem))
+        reader.complain(error)
     problems.raise_if_any()
     raise AssertionError("unreachable: the problem was raised")
 
@@ -167,6 +160,20 @@ class _Reader:
             raise AssertionError("unreachable: the problem was raised")
         return self.root
 
+    def complain(self, error: yaml.MarkedYAMLError) -> None:
+        """Say what PyYAML found, at the opening quote or bracket where that is what is wrong."""
+        problem = error.problem or "this cannot be read"
+        mark, opened = error.problem_mark or error.context_mark, error.context_mark
+        if opened and "end of stream" in problem and "quoted" in (error.context or ""):
+            self.problems.add(self.place(opened, opened), "the quote that starts here is not closed")
+        elif "'\\t'" in problem:
+            self.problems.add(self.place(mark, mark), "a tab may not stand here", "use spaces")
+        else:
+            flow = opened and "flow" in (error.context or "")
+            notes = [(self.place(opened, opened), "the bracket that is open here")] if flow else []
+            place = self.place(mark, mark) if mark else self.source.whole()
+            self.problems.add(place, f"this is no valid YAML: {problem}", HINTS.get(problem), notes=notes)
+
     def events(self) -> Iterator[Any]:
         return iter(yaml.parse(self.source.text[self.start :], Loader=yaml.SafeLoader))
 
@@ -212,7 +219,9 @@ class _Reader:
             top.key = self.key(node)
         else:
             (name, place), top.key = top.key, None
-            if name in top.entries:
+            if self.source.line(place.row)[place.column : place.end] == "<<":
+                self.problems.add(place, "merges (<<) are not allowed", "write the keys again")
+            elif name in top.entries:
                 first = top.entries[name].key
                 note = f"it is here first, at line {first.row + 1}"
                 self.problems.add(place, f"the key {name!r} is here twice", notes=[(first, note)])
@@ -224,8 +233,6 @@ class _Reader:
             self.problems.add(node.place, "a key must be a name, not a list or a map")
             return "?", node.place
         text = self.source.line(node.place.row)[node.place.column : node.place.end]
-        if text == "<<":
-            self.problems.add(node.place, "merges (<<) are not allowed", "write the keys again")
         return node.value if isinstance(node.value, str) else text, node.place
 
     def close(self, event: Any) -> None:

@@ -84,7 +84,7 @@ def describe(value: object) -> str:
         case str():
             return f"the text {value if len(value) <= 40 else value[:37] + '...'!r}"
         case int() | float():
-            shown = f"{value:.6g}" if isinstance(value, float) else _short(value)
+            shown = repr(value) if isinstance(value, float) else _short(value)
             return f"the number {shown}"
         case list() | tuple() | Sequence():
             return "a list"

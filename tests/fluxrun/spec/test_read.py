@@ -89,7 +89,7 @@ def test_the_start_of_an_override_shifts_the_first_line_only():
         ("# nothing", "empty"),
         ("a: \x00", r"U\+0000"),
         ("a: \x1b[0m", r"U\+001B"),
-        ("a: '", "a quote is not closed"),
+        ("a: '", "the quote that starts here is not closed"),
         ("a:\n\t- b", "a tab may not stand here"),
         ("a: [1", "no valid YAML"),
         ("a: 1\n b: 2", "no valid YAML"),

@@ -22,8 +22,8 @@ class Split(Component):
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        shares = [share for share in values.values() if type(share) in (int, float)]
-        if sum(shares) > 1 + 1e-9:
+        shares = list(values.values())
+        if all(type(share) in (int, float) for share in shares) and sum(shares) > 1 + 1e-9:
             yield list(values)[-1], f"the fractions sum to {sum(shares):g}, more than 1"
 
 
