@@ -33,7 +33,7 @@ class Arena:
     """The Params of a model laid out in `x` (n,), with gradients `g` (n,) beside it.
 
     >>> from flux_core.ir import param
-    >>> b, W = param(np.ones(3)), param(np.ones((2, 3)))
+    >>> b, W = param([1.0, 1.0, 1.0]), param([[1.0, 1.0], [1.0, 1.0]])
     >>> arena = Arena({"b": b, "W": W})
     >>> arena.decayed, arena.x.size, W.x.base is not None
     (16, 32, True)
