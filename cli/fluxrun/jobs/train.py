@@ -50,6 +50,7 @@ class Prepared:
     request: Request
     loaded: Loaded
     built: Built
+    fit: Fit
     files: tuple[tuple[Path, str], ...]  # data files and their digests
     digest: str
 
@@ -90,19 +91,21 @@ class Listener:
 
 def prepare(request: Request) -> Prepared:
     """Load and check everything. Raises SpecError, DataError, MissingFile, UsageError."""
+    from flux_core.training.loop import Fit
+
     loaded = load(request.config, request.overrides, request.name)
     built = build(loaded, max_steps=request.max_steps)
     names = metric_names(built.spec, built.facts.splits)
     for expectation in request.expect:
         expectation.require_known(names)
+    fit = Fit(built.model, built.dataset, built.plan)
     files = tuple((path, file_digest(path)) for path in built.source.files())
     digest = fingerprint(built.spec, [of_file for _, of_file in files])
-    return Prepared(request, loaded, built, files, digest)
+    return Prepared(request, loaded, built, fit, files, digest)
 
 
 def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
     """Claim a folder and train. Raises RunFolderError, OSError; the record is right in any case."""
-    from flux_core.training.loop import Fit
     from fluxrun.store.writer import RunWriter
 
     folder = claim(prepared.request.runs, prepared.built.spec.name, prepared.digest)
@@ -114,9 +117,8 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
         writer = RunWriter(record, last_seconds=60.0 * every)
         writer.start(prepared.loaded.text, to_yaml(prepared.built.spec), _description(prepared))
         listener.claimed(folder, prepared)
-        fit = Fit(prepared.built.model, prepared.built.dataset, prepared.built.plan)
         try:
-            _loop(fit, prepared.request, writer, listener, signals, outcome)
+            _loop(prepared.fit, prepared.request, writer, listener, signals, outcome)
         except Diverged as error:
             outcome.status, outcome.reason, outcome.steps = "diverged", str(error), error.step
             outcome.seconds = time.monotonic() - started

@@ -8,6 +8,7 @@ Children are checked first; a child that failed keeps its parent from being buil
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from pydantic import ValidationError
@@ -137,8 +138,19 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place
             if "\0" in text:
                 problems.add(node.place, "a path may not hold the character NUL")
                 return FAILED
-            return str(node.place.source.directory / text)
+            return _path(node.place, text, problems)
     return plain(node)
+
+
+def _path(place: Place, text: str, problems: Problems) -> object:
+    """The path as the operating system takes it; names that are no UTF-8 could not stand in a resolved spec."""
+    path = str(place.source.directory / text)
+    try:
+        os.fsencode(os.path.abspath(path)).decode("utf-8")
+    except ValueError:
+        problems.add(place, "a folder or file of this path has a name that is no UTF-8", "rename it")
+        return FAILED
+    return path
 
 
 def _source(node: Node, path: str, problems: Problems, key: Place) -> object:

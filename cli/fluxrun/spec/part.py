@@ -9,10 +9,10 @@ The keys of a Component are the arguments of the constructor that the catalog na
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -92,12 +92,23 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Component):
         found = {name: to_plain(getattr(value, name)) for name in type(value).model_fields}
         paths = [name for name, mark in fields(type(value)).items() if isinstance(mark, FileMark) and found[name]]
-        return found | {name: str(Path(found[name]).absolute()) for name in paths}
+        return found | {name: absolute(found[name]) for name in paths}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def absolute(path: str) -> str:
+    """The path from the root, as text that can be written in UTF-8 whatever the locale decoded it to."""
+    return os.fsencode(os.path.abspath(path)).decode("utf-8")
+
+
+def _file(value: object) -> object:
+    if isinstance(value, str) and value:  # not pydantic's own test, which refuses what a C locale decodes names to
+        return value
+    raise PydanticCustomError("words", "", {"words": "a path"})
 
 
 def _size(value: object) -> object:
@@ -122,7 +133,9 @@ Column = Annotated[
     PlainValidator(_column),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "minLength": 1}]}),
 ]
-File = Annotated[str, FileMark(), Field(min_length=1)]
+File = Annotated[
+    str, FileMark(), PlainValidator(_file), WithJsonSchema({"type": "string", "minLength": 1, "format": "path"})
+]
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Whole = Annotated[int, Field(ge=0, le=2**53)]
 Positive = Annotated[float, Field(gt=0)]

@@ -39,7 +39,7 @@ def jsonable(value: Any) -> Any:
 
 def line(value: dict[str, Any]) -> bytes:
     """One line of a .jsonl file."""
-    return json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(jsonable(value), allow_nan=False).encode() + b"\n"
 
 
 @dataclass
@@ -52,5 +52,5 @@ class Record:
     def update(self, **values: Any) -> None:
         """Change some values and write the file."""
         self.values |= values
-        text = json.dumps(jsonable(self.values), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(jsonable(self.values), indent=2, allow_nan=False)
         fsio.write_atomically(self.folder / "run.json", text.encode() + b"\n")
