@@ -43,9 +43,9 @@ class Origin:
         """The dotted layer path, such as `1.second`."""
         return ".".join(step.name for step in self.steps if step.name)
 
-    def within(self, step: Step, place: str | None = None) -> Origin:
-        """The same origin seen from outside: as part `step` of a larger model; the innermost place wins."""
-        return Origin((step, *self.steps), self.place or place)
+    def within(self, outer: Origin) -> Origin:
+        """The same origin seen from a larger model, of which it is the part at `outer`; the innermost place wins."""
+        return Origin(outer.steps + self.steps, self.place or outer.place)
 
     def __str__(self) -> str:
         return " -> ".join(f"{step.name}: {step.kind}" if step.name else step.kind for step in self.steps)
@@ -194,8 +194,8 @@ def input_node(index: int) -> Node:
 
 
 def constant(value: Any) -> Node:
-    """A fixed array or number."""
-    return Node("constant", (), MappingProxyType({"value": np.asarray(value)}))
+    """A fixed array or number, copied: a graph does not change when the array does."""
+    return Node("constant", (), MappingProxyType({"value": np.array(value)}))
 
 
 def as_node(value: Any) -> Node:

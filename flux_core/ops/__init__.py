@@ -6,6 +6,11 @@ TABLE["sigmoid"].forward, .shape, .back, .kernel, .examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
 from flux_core.ops.activation import (
     elu,
     erf,
@@ -88,6 +93,13 @@ MOVES = frozenset({"reshape", "flatten", "expect", "transpose", "slice", "concat
 # ops whose operands are broadcast against each other
 BROADCASTS = frozenset(name for name, op in TABLE.items() if op.kernel.kind == "elementwise" and (op.operands or 0) > 1)
 
+
+def operands_of(op: Op, values: Sequence[Any], dtype: Any) -> list[Any]:
+    """The operands as an op takes them: floats of one dtype; ids, and what is only moved, as they are."""
+    kept = range(len(values)) if op.name in MOVES else IDS.get(op.name, ())
+    return [value if i in kept else np.asarray(value, dtype) for i, value in enumerate(values)]
+
+
 # ops that draw random numbers: `path` names their stream, `run` comes from whoever runs the graph
 RANDOM = frozenset({"dropout_mask"})
 
@@ -141,6 +153,7 @@ __all__ = [
     "negative",
     "not_equal",
     "one_hot",
+    "operands_of",
     "pick",
     "power",
     "relu",

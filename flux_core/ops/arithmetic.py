@@ -71,9 +71,10 @@ power: Op = Op(
     name="power",
     forward=lambda x, y: np.power(x, y),
     shape=broadcast,
-    # x ** y has no slope in y at x <= 0 that is a real number: 0 there, as PyTorch and JAX have it
+    # the slope of x ** 0 is 0, also at 0, where 0 * 0 ** -1 would be NaN; x ** y has no slope in y at x <= 0 that
+    # is a real number: 0 there, as PyTorch and JAX have it
     back=lambda d, z, x, y: (
-        d * y * power(x, y - 1.0),
+        d * y * power(x, where(equal(x, 0.0) * equal(y, 0.0), 1.0, y - 1.0)),
         d * z * log(where(greater(x, 0.0), x, 1.0)),
     ),
     kernel=elementwise("x ** y"),

@@ -28,7 +28,21 @@ def _gather_shape(table: Shape, rows: Shape) -> Shape:
     return (*rows, *table[1:])
 
 
+def _within(ids: Array, n: int) -> Array:
+    """The ids, if all lie in [0, n): NumPy would count negative ones from the end."""
+    if ids.size and not (ids.min() >= 0 and ids.max() < n):
+        wrong = ids[(ids < 0) | (ids >= n)].flat[0]
+        raise IndexError(f"the id {wrong} lies outside [0, {n})")
+    return ids
+
+
+def _gather(table: Array, rows: Array) -> Any:
+    return table[_within(rows, len(table))]
+
+
 def _pick(x: Array, column: Array) -> Any:
+    _pick_shape(x.shape, column.shape)
+    _within(column, x.shape[-1])
     return np.take_along_axis(x, column[..., None], axis=-1)[..., 0]
 
 
@@ -52,14 +66,12 @@ def _unpick_shape(d: Shape, column: Shape, like: Shape) -> Shape:
 
 
 def _onehot_op(x: Array, *, n: int) -> Any:
-    if x.size and not (x.min() >= 0 and x.max() < n):
-        raise IndexError(f"an id lies outside [0, {n})")
-    return np.asarray(x[..., None] == np.arange(n), np.float32)
+    return np.asarray(_within(x, n)[..., None] == np.arange(n), np.float32)
 
 
 gather: Op = Op(  # row `rows[i]` of a table for every i
     name="gather",
-    forward=lambda table, rows: table[rows],
+    forward=_gather,
     shape=_gather_shape,
     back=lambda d, y, table, rows: (scatter(d, rows, table), NO_GRADIENT),
     kernel=WHOLE,

@@ -37,6 +37,12 @@ def _product_shape(x: Shape, w: Shape, wanted: int, given: int) -> Shape:
         raise ShapeError(f"the leading axes of {x} and {w} do not broadcast", shapes=(x, w)) from None
 
 
+def _matmul(x: Array, w: Array) -> Any:
+    if w.ndim < 2 or w.ndim > 2 > x.ndim:  # NumPy has a meaning for these; there is no gradient rule for it
+        _product_shape(x.shape, w.shape, -2, -1)
+    return np.matmul(x, w)
+
+
 def _matmul_w(x: Array, dy: Array, w: Array) -> Any:
     if w.ndim == 2:
         return x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
@@ -51,7 +57,7 @@ def _matmul_w_shape(x: Shape, dy: Shape, w: Shape) -> Shape:
 
 matmul: Op = Op(
     name="matmul",
-    forward=lambda x, w: np.matmul(x, w),
+    forward=_matmul,
     shape=lambda x, w: _product_shape(x, w, -2, -1),
     back=lambda d, y, x, w: (sum_like(matmul_t(d, w), x), matmul_w(x, d, w)),
     kernel=WHOLE,

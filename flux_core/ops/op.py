@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.errors import ShapeError
-from flux_core.ir import Node, Param, as_node, state
+from flux_core.ir import Node, as_node, state
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -150,7 +150,8 @@ class Op:
         operands, attrs = self._bind(values, attrs)
         if any(isinstance(value, Node) for value in operands):
             return Node(self.name, tuple(as_node(value) for value in operands), MappingProxyType(attrs))
-        return self.forward(*(_array(value) for value in operands), **attrs)
+        wide = any(getattr(state(value), "dtype", None) == np.float64 for value in operands)
+        return self.forward(*(_array(value, wide) for value in operands), **attrs)
 
     def _bind(self, values: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         unknown = attrs.keys() - self.attrs.keys()
@@ -175,13 +176,13 @@ class Op:
 TABLE: dict[str, Op] = {}
 
 
-def _array(value: Any) -> Any:
-    """The operand of a direct computation: a Param's array; what is not an array becomes one, of float32."""
+def _array(value: Any, wide: bool) -> Any:
+    """The operand of a direct computation: a Param's array; a number or list takes the precision of the arrays."""
     value = state(value)
     if isinstance(value, np.ndarray | np.generic):
         return value
     array = np.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float64 and not isinstance(value, Param) else array
+    return array.astype(np.float32) if array.dtype == np.float64 and not wide else array
 
 
 # Shape rules

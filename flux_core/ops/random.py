@@ -15,11 +15,13 @@ from flux_core.philox import Stream
 
 @dataclass(frozen=True)
 class Run:
-    """What a run knows beside its inputs: whether it trains, the seed and the global step."""
+    """What a run knows beside its inputs: whether it trains, the seed and the global step; a run that `repeats` the
+    last call, to run backwards through it, leaves the states of models where they are."""
 
     training: bool = False
     seed: int = 0
     step: int = 0
+    repeats: bool = False
 
 
 EVALUATION = Run()

@@ -51,7 +51,8 @@ def _sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    # np.mean warns about an empty batch; this is NaN there without a word, like any other 0 / 0 in a graph
+    return np.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis=axis)
 
 
 def _max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Any:

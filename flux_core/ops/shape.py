@@ -106,7 +106,7 @@ def _transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Any:
 def _transpose_shape(x: Shape, *, axes: tuple[int, ...] | None) -> Shape:
     if axes is None:
         return x[::-1]
-    if sorted(a % len(x) if x else a for a in axes) != list(range(len(x))):
+    if sorted(a + len(x) if a < 0 else a for a in axes) != list(range(len(x))):
         raise ShapeError(f"{axes} is not an order of the {len(x)} axes of {x}", shapes=(x,))
     return tuple(x[a] for a in axes)
 

@@ -16,11 +16,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from flux_core.errors import GraphError
-from flux_core.ir import Graph, Node, Step, call, get, graph, has_own, input_node, rewrite
+from flux_core.ir import Graph, Node, Origin, Step, call, get, graph, has_own, input_node, rewrite
 from flux_core.ir.node import UFUNCS
 from flux_core.ops import RANDOM, TABLE, Op
 
-_laid_out: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
+Parts = list[tuple[Any, Graph]]  # the sub-models that were entered, and the graph that each had
+
+_laid_out: WeakKeyDictionary[Graph, tuple[Graph, Parts]] = WeakKeyDictionary()
 
 
 def op_of(model: Any) -> Op | None:
@@ -50,22 +52,30 @@ def laid_out(model: Any) -> Graph | None:
     whole = graph(model)
     if whole is None:
         return None
-    if whole not in _laid_out:
-        entered = atomise(whole)
+    known = _laid_out.get(whole)
+    if known is None or any(graph(part) is not then for part, then in known[1]):
+        parts: Parts = []
+        entered = atomise(whole, parts)
         if model is not whole:  # the path of every node begins with the type of the model
-            step = Step("", name_of(model))
-            moved = rewrite([entered.output], lambda node, inputs: _moved(node, inputs, step, None))
+            outer = Origin((Step("", name_of(model)),))
+            moved = rewrite([entered.output], lambda node, inputs: _moved(node, inputs, outer))
             entered = Graph(moved[0], whole.arity)
-        _laid_out[whole] = _finish(entered)
-    return _laid_out[whole]
+        known = _laid_out[whole] = _finish(entered), parts
+    return known[0]
 
 
-def atomise(whole: Graph) -> Graph:
-    """The same function with every sub-model that has a graph entered."""
-    return Graph(rewrite([whole.output], _enter)[0], whole.arity)
+def atomise(whole: Graph, parts: Parts | None = None) -> Graph:
+    """The same function with every sub-model that has a graph entered; `parts` receives these."""
+    entered: Parts = [] if parts is None else parts
+    output = whole.output
+    while True:  # one level of nesting at a time, so that a deep model costs no recursion
+        before = len(entered)
+        (output,) = rewrite([output], lambda node, inputs: _enter(node, inputs, entered))
+        if len(entered) == before:
+            return Graph(output, whole.arity)
 
 
-def _enter(node: Node, inputs: tuple[Node, ...]) -> Node:
+def _enter(node: Node, inputs: tuple[Node, ...], entered: Parts) -> Node:
     if node.op == "get":
         return get(inputs[0], node.attrs["index"])
     if node.op != "call":
@@ -79,7 +89,7 @@ def _enter(node: Node, inputs: tuple[Node, ...]) -> Node:
         return Node("call", inputs, node.attrs, node.origin)
     if len(inputs) != sub.arity:
         raise GraphError(f"{name_of(model)} takes {sub.arity} inputs, not {len(inputs)}", path=str(node.origin))
-    step, place = node.origin.steps[-1], node.origin.place
+    entered.append((model, sub))
 
     def inline(inner: Node, inner_inputs: tuple[Node, ...]) -> Node:
         if inner.op == "input":
@@ -87,15 +97,14 @@ def _enter(node: Node, inputs: tuple[Node, ...]) -> Node:
             return inputs[index]
         if inner.op == "get":
             return get(inner_inputs[0], inner.attrs["index"])
-        return _moved(inner, inner_inputs, step, place)
+        return _moved(inner, inner_inputs, node.origin)
 
-    entered: Node = rewrite([atomise(sub).output], inline)[0]
-    return entered
+    return rewrite([sub.output], inline)[0]
 
 
-def _moved(node: Node, inputs: tuple[Node, ...], step: Step, place: str | None) -> Node:
+def _moved(node: Node, inputs: tuple[Node, ...], outer: Origin) -> Node:
     """A node of a sub-model as part of the larger model; an input stays anonymous."""
-    origin = node.origin if node.op == "input" else node.origin.within(step, place)
+    origin = node.origin if node.op == "input" else node.origin.within(outer)
     return Node(node.op, inputs, node.attrs, origin)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from flux_core.errors import FluxError
 from flux_core.ir import Graph, Node, constant, topological
 from flux_core.ir.walk import with_inputs
-from flux_core.ops import RANDOM, TABLE
+from flux_core.ops import RANDOM, TABLE, operands_of
 from flux_core.passes.infer import Type, TypeTree, infer_types, type_of
 
 Identity = Callable[[Node, "TypeOf"], Node | None]
@@ -112,7 +113,12 @@ def _fold(node: Node, types: dict[Node, TypeTree], inputs: Sequence[TypeTree]) -
     op = TABLE.get(node.op)
     if op is None or node.op in RANDOM or not node.inputs or any(x.op != "constant" for x in node.inputs):
         return node
-    value = op.forward(*(x.attrs["value"] for x in node.inputs), **node.attrs)
+    operands = operands_of(op, [x.attrs["value"] for x in node.inputs], np.float64)
+    try:
+        with np.errstate(all="ignore"):
+            value = op.forward(*operands, **node.attrs)
+    except (ValueError, IndexError, TypeError, FluxError):
+        return node  # it fails where it runs, with its place in the model
     folded = constant(np.asarray(value))
     types.setdefault(folded, type_of(folded, (), inputs))
     return folded

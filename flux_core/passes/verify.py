@@ -30,7 +30,7 @@ def verify(graph: Graph) -> Graph:
             raise GraphError(f"there is no op named {node.op!r}", path=path)
         if op.operands is not None and len(node.inputs) != op.operands:
             raise GraphError(f"{op.name} takes {op.operands} operands, not {len(node.inputs)}", path=path)
-        if node.attrs.keys() - op.attrs.keys():
+        if node.attrs.keys() != op.attrs.keys():
             raise GraphError(f"{op.name} has the attributes {sorted(op.attrs)}, not {sorted(node.attrs)}", path=path)
     dtypes = {str(p.x.dtype): p for p in params_of(graph.output)}
     if len(dtypes) > 1:
