@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 
 class FluxError(Exception):
@@ -36,6 +37,14 @@ class GraphError(FluxError):
         self.place = place
         super().__init__(f"in {path}: {message}" if path else message)
 
+    def within(self, path: str, place: str | None = None) -> Self:
+        """The same error as raised by the layer at `path` of a larger model; the innermost place wins."""
+        whole = " -> ".join(part for part in (path, self.path) if part)
+        return type(self)(self.reason, path=whole, place=self.place or place, **self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {}
+
 
 class ShapeError(GraphError):
     """Sizes do not fit; `shapes` are those of the operands, batch axis first."""
@@ -50,6 +59,9 @@ class ShapeError(GraphError):
     ) -> None:
         self.shapes = tuple(shapes)
         super().__init__(message, path=path, place=place)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"shapes": self.shapes}
 
 
 class DataError(FluxError):

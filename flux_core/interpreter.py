@@ -10,26 +10,35 @@ When a node fails, the error names the path of layers that led there and the sha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from flux_core.errors import BackpropError, FluxError, GraphError, ShapeError
-from flux_core.ir import Graph, Node, Param, has_own, state, topological
-from flux_core.ops import EVALUATION, IDS, MOVES, RANDOM, TABLE, Run
+from flux_core.ir import Graph, Node, has_own, state, topological
+from flux_core.ops import EVALUATION, RANDOM, TABLE, Run, operands_of
+from flux_core.passes.atomise import laid_out
 from flux_core.passes.verify import dtype_of
 
+_current: ContextVar[Run] = ContextVar("run", default=EVALUATION)
 
-def interpret(graph: Graph, inputs: Sequence[Any], *, run: Run = EVALUATION) -> Any:
+
+def current_run() -> Run:
+    """The run that an opaque model is called in: a model that interprets a graph of its own goes on with it."""
+    return _current.get()
+
+
+def interpret(graph: Graph, inputs: Sequence[Any], *, run: Run | None = None) -> Any:
     """The output of a graph of ops and opaque calls at `inputs`: arrays, or tuples of arrays.
 
     Without Params the dtype is that of the inputs. Raises ShapeError where sizes do not fit.
     """
+    run = run or current_run()
     if len(inputs) != graph.arity:
         raise GraphError(f"the model takes {graph.arity} inputs, not {len(inputs)}")
-    xs = [_as_value(x) for x in inputs]
-    dtype = dtype_of(graph) or _float_dtype(xs)
-    xs = [_cast(x, dtype) for x in xs]
+    dtype = dtype_of(graph) or _float_dtype(inputs)
+    xs = [_cast(_as_value(x), dtype) for x in inputs]
     values: dict[Node, Any] = {}
     for node in topological(graph.output):
         values[node] = _value(node, [values[parent] for parent in node.inputs], xs, dtype, run)
@@ -50,10 +59,8 @@ def _value(node: Node, operands: list[Any], inputs: list[Any], dtype: Any, run: 
             return _element(node, operands[0])
         case "tuple_sum":
             return _tuple_sum(node.attrs["indices"], operands[0], operands[1:], dtype)
-        case "call":
-            return _cast(_as_value(node.attrs["model"](*operands)), dtype)
-        case "call_back":
-            return _call_back(node, operands, dtype)
+        case "call" | "call_back":
+            return _opaque(node, operands, dtype, run)
     return _compute(node, operands, dtype, run)
 
 
@@ -61,8 +68,7 @@ def _compute(node: Node, operands: list[Any], dtype: Any, run: Run) -> Any:
     op = TABLE[node.op]
     if any(isinstance(operand, tuple) for operand in operands):
         raise _at(node, ShapeError(f"{op.name} takes arrays, not a tuple", shapes=_shapes(operands)))
-    keep = IDS.get(op.name, frozenset(range(len(operands))) if op.name in MOVES else frozenset())
-    xs = [x if i in keep else np.asarray(x, dtype) for i, x in enumerate(operands)]
+    xs = operands_of(op, operands, dtype)
     attrs = {**node.attrs, "run": run} if op.name in RANDOM else node.attrs
     try:
         # the loss of a diverging run is caught by its value; here an overflow is a number like any other
@@ -106,7 +112,34 @@ def _element(node: Node, whole: Any) -> Any:
     return whole[index]
 
 
-def _call_back(node: Node, operands: list[Any], dtype: Any) -> Any:
+def _opaque(node: Node, operands: list[Any], dtype: Any, run: Run) -> Any:
+    """The value of a model without a graph, or the gradient that its own `back` gives."""
+    model = node.attrs["model"]
+    token = _current.set(run)
+    try:
+        value = _run_back(node, operands) if node.op == "call_back" else _run(model, operands)
+        return _cast(_as_value(value), dtype)
+    except GraphError as problem:
+        raise problem.within(str(node.origin), node.origin.place) from None
+    except BackpropError:
+        raise
+    except Exception as problem:  # a user's own error stays what it is, and says where it happened
+        problem.add_note(f"in {node.origin}, at shapes {', '.join(map(str, _shapes(operands)))}")
+        raise
+    finally:
+        _current.reset(token)
+
+
+def _run(model: Any, operands: list[Any]) -> Any:
+    if callable(model):
+        return model(*operands)
+    whole = laid_out(model)  # its own `back` keeps it out of the larger graph, and its graph still says what it is
+    if whole is None:
+        raise GraphError(f"{type(model).__name__} can neither be called nor has it a graph")
+    return interpret(whole, operands)
+
+
+def _run_back(node: Node, operands: list[Any]) -> Any:
     model = node.attrs["model"]
     if not has_own(model, "back"):
         name = getattr(model, "__name__", type(model).__name__)
@@ -114,7 +147,7 @@ def _call_back(node: Node, operands: list[Any], dtype: Any) -> Any:
             f"Backprop not implemented for {name} (in {node.origin}): give it a method back(dy, *xs), "
             f"or write it in ops, so that it has a graph"
         )
-    return _cast(_as_value(model.back(*operands)), dtype)
+    return model.back(*operands)
 
 
 def _tuple_sum(indices: Sequence[int | None], like: Any, parts: Sequence[Any], dtype: Any) -> Any:
@@ -143,24 +176,19 @@ def _plus(a: Any, b: Any) -> Any:
 def _as_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_as_value(part) for part in value)
-    value = state(value) if isinstance(value, Param) else value
-    if isinstance(value, float | list):  # Python's floats take the model's dtype, not float64
-        array = np.asarray(value)
-        return array.astype(np.float32) if array.dtype == np.float64 else array
-    return np.asarray(value)
+    return np.asarray(state(value))
 
 
 def _float_dtype(values: Sequence[Any]) -> Any:
-    """float64 where an input is, else float32."""
-    flat: list[Any] = []
+    """float64 where an array is, else float32: Python's numbers and lists take the precision of the arrays."""
     pending = list(values)
     while pending:
-        value = pending.pop()
+        value = state(pending.pop())
         if isinstance(value, tuple):
             pending.extend(value)
-        else:
-            flat.append(value.dtype)
-    return np.dtype(np.float64 if np.dtype(np.float64) in flat else np.float32)
+        elif hasattr(value, "dtype") and value.dtype == np.float64:
+            return np.dtype(np.float64)
+    return np.dtype(np.float32)
 
 
 def _cast(value: Any, dtype: Any) -> Any:

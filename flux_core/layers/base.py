@@ -6,6 +6,8 @@ its input is known, be it from the layer before it in a Chain or from the data.
 
 from __future__ import annotations
 
+from typing import Any
+
 from flux_core.errors import GraphError
 from flux_core.ir import Graph
 from flux_core.layers.init import Draw
@@ -17,6 +19,11 @@ class Layer(Model):
     """A model with a graph that is laid once, when the layer is built."""
 
     _graph: Graph | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A field that is replaced is seen by the next call: the graph is laid anew."""
+        object.__setattr__(self, "_graph", None)
+        object.__setattr__(self, name, value)
 
     @property
     def built(self) -> bool:

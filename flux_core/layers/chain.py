@@ -8,6 +8,7 @@ Sizes of inputs are found by walking the chain with the shape of one example.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, overload
 
 from flux_core.errors import GraphError, ShapeError
@@ -34,7 +35,8 @@ class Chain(Layer):
         self.places = tuple(places) if places is not None else (None,) * len(layers)
         if len(self.places) != len(layers):
             raise ValueError(f"{len(layers)} layers, but {len(self.places)} places")
-        self._settle()
+        with suppress(GraphError):  # a misfit is told by `infer` or the first call
+            self._settle()
 
     @property
     def built(self) -> bool:
@@ -45,6 +47,12 @@ class Chain(Layer):
         """Build the layers that wait, each for what reaches it; raises ShapeError at the first misfit."""
         for i in range(len(self.layers)):
             x = self._through(i, x, draw)
+
+    def graph(self) -> Graph:
+        """The chain as a graph; raises ShapeError where declared sizes do not fit, which is why layers still wait."""
+        if not self.built:
+            self._settle()
+        return super().graph()
 
     def lay(self) -> Graph:
         """The calls of all layers in a row."""
@@ -65,18 +73,12 @@ class Chain(Layer):
         return _output_type(call(layer, input_node(0), step=step, place=place), x)
 
     def _settle(self) -> None:
-        """Build what can be built by now; a misfit is left for `infer` or the first call to tell."""
+        """Build what can be built by now, from the first layer on that declares what it takes."""
         x: TypeTree | None = None
         for i, layer in enumerate(self.layers):
-            try:
-                if x is not None:
-                    x = self._through(i, x, default_draws())
-                elif isinstance(layer, Input):
-                    x = Type((1, *layer.shape))
-                elif isinstance(layer, Affine) and layer.n_in is not None:
-                    x = Type((1, layer.out))
-            except GraphError:
-                return
+            x = _declared(layer) if x is None else x
+            if x is not None:
+                x = self._through(i, x, default_draws())
 
     def _step(self, i: int) -> Step:
         return Step(str(i), name_of(self.layers[i]))
@@ -98,10 +100,23 @@ class Chain(Layer):
 
     def __add__(self, other: Chain) -> Chain:
         """This chain and then another; the layers are shared, not copied."""
+        if not isinstance(other, Chain):
+            return NotImplemented
         return Chain(*self.layers, *other.layers, places=(*self.places, *other.places))
 
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(label_of, self.layers))})"
+
+
+def _declared(layer: Any) -> TypeTree | None:
+    """The type of the input that a layer declares, for one example; None where it takes what it is given."""
+    if isinstance(layer, Input):
+        return Type((1, *layer.shape))
+    if isinstance(layer, Affine) and layer.n_in is not None:
+        return Type((1, layer.n_in))
+    if isinstance(layer, Chain) and layer.layers:
+        return _declared(layer.layers[0])
+    return None
 
 
 def _output_type(y: Node, x: TypeTree) -> TypeTree:

@@ -11,6 +11,7 @@ A model with a graph gets all of these from it. A class may define any of them i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,9 +19,9 @@ import numpy as np
 
 from flux_core.dims import Batch, BatchSeq, Seq, rawbatch, rebatch, rebatchseq
 from flux_core.errors import BackpropError, GraphError
-from flux_core.interpreter import interpret
-from flux_core.ir import Graph, Node, Param, accumulate, graph, has_own, topological
-from flux_core.passes import GradGraph, grad, infer_types, laid_out, shape_tree, type_tree, verify
+from flux_core.interpreter import current_run, interpret
+from flux_core.ir import Graph, Node, Param, accumulate, call, graph, has_own, topological
+from flux_core.passes import GradGraph, TypeTree, grad, infer_types, laid_out, shape_tree, type_tree, verify
 from flux_core.passes.atomise import name_of
 
 M = TypeVar("M")
@@ -35,11 +36,20 @@ class Model:
     """
 
     def __call__(self, *xs: Any) -> Any:
-        """The value at `xs`; a Batch gives a Batch, a BatchSeq a BatchSeq, and a Seq counts as one example."""
+        """The value at `xs`; a Batch gives a Batch, a BatchSeq a BatchSeq, and a Seq counts as one example.
+
+        On nodes it is the node of the call, so that a formula may use any model.
+        """
+        if any(_has_node(x) for x in xs):
+            return call(self, *xs)
         return wrapped(lambda *raw: runmodel(self, *raw), xs)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _has_node(x: Any) -> bool:
+    return any(map(_has_node, x)) if isinstance(x, tuple) else isinstance(x, Node)
 
 
 def wrapped(f: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
@@ -91,10 +101,12 @@ def back(m: Any, dy: Any, *xs: Any) -> Any:
     whole = laid_out(m)
     if whole is None:
         raise BackpropError(f"Backprop not implemented for {name_of(m)}")
+    if len(xs) != whole.arity:
+        raise GraphError(f"{name_of(m)} takes {whole.arity} inputs, not {len(xs)}: back(model, dy, *inputs)")
     if whole not in _gradients:
         _gradients[whole] = grad(verify(whole))
     backward = _gradients[whole]
-    dxs, dps = interpret(backward.graph, (*xs, dy))
+    dxs, dps, _ = interpret(backward.graph, (*xs, dy), run=replace(current_run(), repeats=True))
     for p, d in zip(backward.params, dps, strict=True):
         accumulate(p, d)
     return dxs[0] if len(xs) == 1 else dxs
@@ -108,10 +120,8 @@ def update(m: M, eta: float) -> M:
     elif has_own(m, "update"):
         m.update(eta)  # type: ignore[attr-defined]  # asked for just above
     else:
-        for p in _own_params(m):
-            update(p, eta)  # a Param that is met again has no gradient left
-        for part in submodels(m):
-            update(part, eta)
+        for part in _parts(m):
+            update(part, eta)  # a Param that is met again has no gradient left
     return m
 
 
@@ -120,12 +130,20 @@ def infer(m: Any, *shapes: Any) -> Any:
 
     Raises ShapeError where sizes do not fit, GraphError for a model that has no graph.
     """
+    return shape_tree(output_type(m, *map(type_tree, shapes)))
+
+
+def output_type(m: Any, *inputs: TypeTree) -> TypeTree:
+    """The type of the output of a model at inputs of these types."""
+    if has_own(m, "infer_types"):
+        known: TypeTree = m.infer_types(*inputs)
+        return known
     if has_own(m, "infer"):
-        return shape_tree(type_tree(m.infer(*shapes)))
+        return type_tree(m.infer(*map(shape_tree, inputs)))
     whole = laid_out(m)
     if whole is None:
         raise GraphError(f"{name_of(m)} has no graph, so its output shape is known only after a run")
-    return shape_tree(infer_types(whole, [type_tree(shape) for shape in shapes])[whole.output])
+    return infer_types(whole, inputs)[whole.output]
 
 
 def parameters(m: Any) -> dict[str, Param]:
@@ -144,19 +162,18 @@ def parameters(m: Any) -> dict[str, Param]:
 
 
 def submodels(m: Any) -> list[Any]:
-    """The models that a model runs as opaque calls, each once; of a model without a graph, those in its fields."""
-    whole = laid_out(m)
-    if whole is not None:
-        calls = (node.attrs["model"] for node in topological(whole.output) if node.op == "call")
-        return list({id(model): model for model in calls}.values())
-    return [value for _, value in _fields(m) if not isinstance(value, Param)]
+    """The models that a model calls, each once; of a model without a graph, those in its fields."""
+    return [part for part in _parts(m) if not isinstance(part, Param)]
 
 
-def _own_params(m: Any) -> list[Param]:
-    whole = laid_out(m)
-    if whole is not None:
-        return [node.attrs["param"] for node in topological(whole.output) if node.op == "param"]
-    return [value for _, value in _fields(m) if isinstance(value, Param)]
+def _parts(m: Any) -> list[Any]:
+    """The Params and models that a model is made of, each once: those of its graph, else those in its fields."""
+    whole = graph(m)
+    if whole is None:
+        return [part for _, part in _fields(m)]
+    attrs = [node.attrs for node in topological(whole.output) if node.op in ("param", "call")]
+    parts = [found["param"] if "param" in found else found["model"] for found in attrs]
+    return list({id(part): part for part in parts}.values())
 
 
 def _walk_params(m: Any, path: str) -> Iterator[tuple[str, Param]]:
@@ -180,7 +197,7 @@ def _fields(m: Any) -> Iterator[tuple[str, Any]]:
     for name, value in getattr(m, "__dict__", {}).items():
         many = isinstance(value, list | tuple)
         for i, item in enumerate(value if many else (value,)):
-            if isinstance(item, Param | Model) or has_own(item, "graph") or has_own(item, "back"):
+            if isinstance(item, Param | Graph | Model) or has_own(item, "graph") or has_own(item, "back"):
                 yield (f"{name}.{i}" if many else name), item
 
 

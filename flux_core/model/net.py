@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import FunctionType, MethodType
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, ClassVar, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +51,15 @@ def _annotations(cls: type) -> dict[str, Any]:
         hints = get_type_hints(cls)
     except NameError:  # a name that only a type checker sees
         hints = own
-    return {name: hints.get(name, hint) for name, hint in own.items()}
+    found = {name: hints.get(name, hint) for name, hint in own.items()}
+    return {name: hint for name, hint in found.items() if get_origin(hint) is not ClassVar and hint is not ClassVar}
 
 
 def _constructor(definition: type, fields: dict[str, Any]) -> Callable[..., None] | None:
     if "__init__" in vars(definition) or not fields:
         return None
     parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=vars(definition).get(name, _REQUIRED))
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=getattr(definition, name, _REQUIRED))
         for name in fields
     ]
     signature = inspect.Signature(parameters)
@@ -122,6 +123,8 @@ class _Tracer:
             return named(name, value)
         if isinstance(value, MethodType) and value.__self__ is model:
             return MethodType(value.__func__, self)
+        if isinstance(inspect.getattr_static(model, name), staticmethod | classmethod):
+            return value  # a helper that was written with the class, and is traced with it
         if callable(value) and not isinstance(value, type):
             return lambda *xs: call(value, *xs, step=Step(name, name_of(value)))
         return value

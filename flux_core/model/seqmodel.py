@@ -12,7 +12,8 @@ import numpy as np
 
 from flux_core.dims import BatchSeq, rawbatch, rebatchseq, stack, unstack
 from flux_core.errors import ShapeError
-from flux_core.model.model import Model, back, infer, runmodel, update
+from flux_core.model.model import Model, back, output_type, runmodel, update
+from flux_core.passes import Type, TypeTree
 
 
 def runseq(f: Callable[..., Any], *xs: Any) -> Any:
@@ -27,18 +28,37 @@ def runseq(f: Callable[..., Any], *xs: Any) -> Any:
         return _each(runseq(f, *raw), rebatchseq)
     if all(isinstance(x, tuple) for x in xs):
         return f(*xs)
-    return _stacked(f(*(x if isinstance(x, tuple) else unstack(np.asarray(x)) for x in xs)))
+    return _stacked(f(*map(_split, xs)))
 
 
 def _each(value: Any, wrap: Callable[[Any], Any]) -> Any:
     return tuple(_each(part, wrap) for part in value) if isinstance(value, tuple) else wrap(value)
 
 
+def _split(x: Any) -> tuple[Any, ...]:
+    if isinstance(x, tuple):
+        return x
+    if np.ndim(x) < 2:
+        raise ShapeError(f"an array of sequences is (batch, steps, ...), not {np.shape(x)}", shapes=(np.shape(x),))
+    return unstack(np.asarray(x))
+
+
 def _stacked(steps: Any) -> Any:
     """One sequence is a tuple of arrays; several are a tuple of such tuples."""
+    if not isinstance(steps, tuple):
+        raise ShapeError(f"a model of sequences gives a tuple of steps, not one array {np.shape(steps)}")
     if isinstance(steps[0], tuple):
         return tuple(_stacked(part) for part in steps)
     return stack(steps)
+
+
+def _stacked_type(steps: TypeTree) -> TypeTree:
+    if isinstance(steps, Type):
+        raise ShapeError(f"a model of sequences gives a tuple of steps, not one array {steps.shape}")
+    first = steps[0]
+    if isinstance(first, Type):
+        return Type((first.shape[0], len(steps), *first.shape[1:]), first.kind)
+    return tuple(map(_stacked_type, steps))
 
 
 class SeqModel(Model):
@@ -53,10 +73,6 @@ class SeqModel(Model):
         self.model = model
         self.steps = steps
 
-    def __call__(self, *xs: Any) -> Any:
-        """The sequence of outputs, of the same kind as the inputs."""
-        return self.run(*xs)
-
     def run(self, *xs: Any) -> Any:
         """The sequence of outputs, of the same kind as the inputs."""
         return runseq(lambda *sequences: runmodel(self.model, *map(self._checked, sequences)), *xs)
@@ -69,11 +85,11 @@ class SeqModel(Model):
         """Step the model inside."""
         update(self.model, eta)
 
-    def infer(self, *shapes: Any) -> Any:
-        """(batch, steps, ...) -> (batch, steps, ...)."""
-        inside = infer(self.model, *(((shape[0], *shape[2:]),) * self.steps for shape in shapes))
-        first = inside[0]
-        return (first[0], self.steps, *first[1:])
+    def infer_types(self, *inputs: TypeTree) -> TypeTree:
+        """(batch, steps, ...) -> (batch, steps, ...); a tuple of steps gives a tuple of steps."""
+        steps = [[Type((x.shape[0], *x.shape[2:]), x.kind)] * x.shape[1] if isinstance(x, Type) else x for x in inputs]
+        inside = output_type(self.model, *(self._checked(tuple(sequence)) for sequence in steps))
+        return _stacked_type(inside) if any(isinstance(x, Type) for x in inputs) else inside
 
     def _checked(self, sequence: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(sequence) != self.steps:

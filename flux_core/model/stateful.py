@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from flux_core.interpreter import zeros_of
-from flux_core.ir import Graph, Param, accumulate, as_node, call, graph, input_node, pack, rewrite, state
+from flux_core.interpreter import current_run, zeros_of
+from flux_core.ir import Graph, Param, accumulate, call, get, graph, input_node, pack, state
 from flux_core.model.capacitor import Capacitor
-from flux_core.model.model import Model, back, infer, runmodel, submodels, update
+from flux_core.model.model import Model, back, output_type, runmodel, submodels, update
 from flux_core.ops import sum_like
-from flux_core.passes import atomise
+from flux_core.passes import Type, TypeTree
+from flux_core.passes.infer import type_of_value
 
 
 class Stateful(Model):
@@ -37,16 +38,19 @@ class Stateful(Model):
 
     def run(self, *xs: Any) -> Any:
         """One step: the states that came out of the last call go in."""
-        self.istate = self.ostate
-        states, y = runmodel(self.model, tuple(state(h) for h in self.istate), *xs)
-        self.ostate = list(states)
+        repeats = current_run().repeats
+        istate = self.istate if repeats else self.ostate
+        states, y = runmodel(self.model, tuple(state(h) for h in istate), *xs)
+        if not repeats:
+            self.istate, self.ostate = istate, list(states)
         return y
 
     def back(self, dy: Any, *xs: Any) -> Any:
         """The gradient of the inputs of the last call; it stops at the states that went in, unless they are Params."""
         states = tuple(state(h) for h in self.istate)
-        no_gradient = tuple(zeros_of(state(h), np.result_type(state(h), np.float32)) for h in self.ostate)
-        dstates, *dxs = back(self.model, (no_gradient, dy), states, *xs)
+        no_gradient = tuple(zeros_of(state(h), np.float32) for h in self.ostate)
+        found = back(self.model, (no_gradient, dy), states, *xs)
+        dstates, *dxs = found if xs else (found,)
         for h, dh in zip(self.istate, dstates, strict=True):
             if isinstance(h, Param):
                 accumulate(h, sum_like(dh, h.x))
@@ -59,9 +63,11 @@ class Stateful(Model):
             if isinstance(h, Param):
                 update(h, eta)
 
-    def infer(self, *shapes: Any) -> Any:
-        """The shape of y, from those of the inputs and the initial states."""
-        return infer(self.model, tuple(np.shape(state(h)) for h in self.initial), *shapes)[1]
+    def infer_types(self, *inputs: TypeTree) -> TypeTree:
+        """The type of y, from those of the inputs and the initial states."""
+        found = output_type(self.model, tuple(type_of_value(state(h)) for h in self.initial), *inputs)
+        assert not isinstance(found, Type)  # the model gives (states, y)
+        return found[1]
 
     def reset(self) -> None:
         """Go back to the initial states."""
@@ -80,12 +86,20 @@ class _FromInitialStates(Model):
         self.states = list(states)
 
     def run(self, *xs: Any) -> Any:
-        return runmodel(self.model, tuple(state(h) for h in self.states), *xs)[1]
+        return self._step(*xs)[1]
+
+    def back(self, dy: Any, *xs: Any) -> Any:
+        no_gradient = zeros_of(self._step(*xs)[0], np.float32)
+        found = back(self.model, (no_gradient, dy), tuple(state(h) for h in self.states), *xs)
+        return found[1] if len(xs) == 1 else found[1:]
+
+    def _step(self, *xs: Any) -> Any:
+        return runmodel(self.model, tuple(state(h) for h in self.states), *xs)
 
 
 def stateless(m: Any) -> Any:
-    """stateless(m) => the model that forgets: a Stateful begins every call from its initial states; a model with
-    sub-models is made of theirs; anything else is itself."""
+    """stateless(m) => the model that forgets: a Stateful begins every call from its initial states, a SeqModel of
+    one too; anything else is itself."""
     from flux_core.model.seqmodel import SeqModel
 
     if isinstance(m, SeqModel):
@@ -97,8 +111,7 @@ def stateless(m: Any) -> Any:
         return _FromInitialStates(m.model, m.initial)
     inputs = [input_node(i) for i in range(body.arity - 1)]
     states = pack(*(state(h) for h in m.initial))
-    entered = atomise(Graph(call(m.model, states, *inputs), len(inputs)))
-    return Capacitor(Graph(rewrite([as_node(entered.output)[1]], lambda node, new: node)[0], len(inputs)))
+    return Capacitor(Graph(get(call(m.model, states, *inputs), 1), len(inputs)))
 
 
 def reset(m: Any) -> Any:

@@ -1,7 +1,7 @@
 """Gradients, graph to graph. The forward graph is walked backwards; each op's row says how a gradient passes
 through it, in ops, so that the result is again a graph and can be differentiated again.
 
-    grad(f):  (x1, ..., xn, dy) -> ((dx1, ..., dxn), (dp1, ..., dpm))
+    grad(f):  (x1, ..., xn, dy) -> ((dx1, ..., dxn), (dp1, ..., dpm), (what opaque calls gave back))
 
 Two things happen here and nowhere else: gradients of the same value are added up, and the gradient of an operand
 that was broadcast is summed back to its shape.
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from flux_core.ir import Graph, Node, Param, as_node, get, input_node, pack, topological
+from flux_core.errors import BackpropError
+from flux_core.ir import Graph, Node, Param, as_node, get, has_own, input_node, is_leaf, pack, topological
 from flux_core.ops import BROADCASTS, NO_GRADIENT, TABLE, sum_like, zeros_like
 
 
@@ -25,7 +26,9 @@ class GradGraph(NamedTuple):
 
 
 def grad(forward: Graph) -> GradGraph:
-    """grad(f) => (x..., dy) -> (dxs, dps): the gradients of an output's product with `dy`.
+    """grad(f) => (x..., dy) -> (dxs, dps, calls): the gradients of an output's product with `dy`.
+
+    The third output is every opaque call run backwards: its Params gather their gradients by that.
 
     `forward` is one graph of ops whose leaves are unique (`laid_out`).
     """
@@ -34,24 +37,30 @@ def grad(forward: Graph) -> GradGraph:
     xs = [inputs[i] if i in inputs else input_node(i) for i in range(forward.arity)]
     ps = [node for node in leaves if node.op == "param"]
     dy = input_node(forward.arity)
-    found = gradients(forward.output, dy, [*xs, *ps])
-    output = pack(pack(*found[: len(xs)]), pack(*found[len(xs) :]))
+    calls: list[Node] = []
+    found = gradients(forward.output, dy, [*xs, *ps], calls)
+    output = pack(pack(*found[: len(xs)]), pack(*found[len(xs) :]), pack(*calls))
     return GradGraph(Graph(output, forward.arity + 1), tuple(p.attrs["param"] for p in ps))
 
 
-def gradients(output: Node, dy: Node, wrt: Sequence[Node]) -> list[Node]:
-    """The gradient of `output`·`dy` with respect to each node of `wrt`; zeros where nothing leads there."""
+def gradients(output: Node, dy: Node, wrt: Sequence[Node], calls: list[Node] | None = None) -> list[Node]:
+    """The gradient of `output`·`dy` with respect to each node of `wrt`; zeros where nothing leads there.
+
+    `calls` receives every opaque call run backwards, also those whose result leads nowhere: a model that reads ids
+    or a constant may hold Params.
+    """
     order = topological(output)
     wanted = _leading_to(order, wrt)
     arrived: dict[Node, _Sum] = {output: _Sum([dy])}
     for node in reversed(order):
-        if node not in arrived or node not in wanted or not node.inputs:
+        if node not in arrived or node not in wanted or is_leaf(node):
             continue
         d = arrived[node].total(node)
-        for parent, part in zip(node.inputs, _through(node, d), strict=True):
+        for parent, part in zip(node.inputs, _through(node, d, calls), strict=True):
             if part is NO_GRADIENT or parent not in wanted:
                 continue
             total = arrived.setdefault(parent, _Sum())
+            total.of_arrays |= node.op in TABLE
             if node.op == "get":
                 total.parts.setdefault(node.attrs["index"], []).append(part)
             else:
@@ -65,19 +74,14 @@ class _Sum:
     def __init__(self, whole: Iterable[Node] = ()) -> None:
         self.whole: list[Node] = list(whole)
         self.parts: dict[int, list[Node]] = {}
+        self.of_arrays = False  # an op reads the value: it is no tuple
 
     def total(self, node: Node) -> Node:
-        if not self.parts:
-            if _is_tuple(node) and len(self.whole) > 1:
-                return _tuple_sum(node, [(None, part) for part in self.whole])
+        if not self.parts and (len(self.whole) == 1 or self.of_arrays or node.op in TABLE or node.op == "param"):
             return _added(self.whole)
         elements: list[tuple[int | None, Node]] = [(None, part) for part in self.whole]
-        elements += [(index, _added(parts)) for index, parts in sorted(self.parts.items())]
+        elements += [(index, part) for index, parts in sorted(self.parts.items()) for part in parts]
         return _tuple_sum(node, elements)
-
-
-def _is_tuple(node: Node) -> bool:
-    return node.op in ("tuple", "tuple_sum")
 
 
 def _tuple_sum(like: Node, elements: Sequence[tuple[int | None, Node]]) -> Node:
@@ -99,15 +103,19 @@ def _zeros(node: Node) -> Node:
 
 
 def _leading_to(order: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
-    """The nodes that depend on one of `wrt`; opaque calls always count, for they may hold Params of their own."""
+    """The nodes that depend on one of `wrt`; an opaque model counts itself, for it may hold Params of its own."""
     wanted = set(wrt)
     for node in order:
-        if node.op == "call" or any(parent in wanted for parent in node.inputs):
+        if _may_hold_params(node) or any(parent in wanted for parent in node.inputs):
             wanted.add(node)
     return wanted
 
 
-def _through(node: Node, d: Node) -> Sequence[Any]:
+def _may_hold_params(node: Node) -> bool:
+    return node.op == "call" and has_own(node.attrs["model"], "back")
+
+
+def _through(node: Node, d: Node, calls: list[Node] | None) -> Sequence[Any]:
     """What a gradient `d` of `node` gives to each of its inputs."""
     if node.op == "tuple":
         return [get(d, i) for i in range(len(node.inputs))]
@@ -115,7 +123,13 @@ def _through(node: Node, d: Node) -> Sequence[Any]:
         return [d]
     if node.op == "call":
         back = Node("call_back", (d, *node.inputs), node.attrs, node.origin)
+        if calls is not None and _may_hold_params(node):
+            calls.append(back)
         return [back] if len(node.inputs) == 1 else [get(back, i) for i in range(len(node.inputs))]
+    if node.op == "tuple_sum":
+        return [NO_GRADIENT, *(d if index is None else get(d, index) for index in node.attrs["indices"])]
+    if node.op == "call_back":
+        raise BackpropError(f"Backprop not implemented for the `back` of {node.origin}: write the model in ops")
     found = list(TABLE[node.op].back(d, node, *node.inputs, **node.attrs))
     if node.op in BROADCASTS:
         found = [

@@ -73,11 +73,11 @@ def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]
         case "get":
             return _element(node, operands[0])
         case "tuple_sum":
-            return operands[0]
+            return _floats(operands[0])
         case "call":
             return _opaque(node, operands)
         case "call_back":
-            return operands[1] if len(operands) == 2 else tuple(operands[1:])
+            return _floats(operands[1] if len(operands) == 2 else tuple(operands[1:]))
     op = TABLE[node.op]
     arrays = [operand for operand in operands if isinstance(operand, Type)]
     if len(arrays) != len(operands):
@@ -105,6 +105,11 @@ def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]
     return Type(shape, "int" if moved_ids else "float")
 
 
+def _floats(tree: TypeTree) -> TypeTree:
+    """Gradients are floats, also those of ids, which are zeros."""
+    return Type(tree.shape) if isinstance(tree, Type) else tuple(_floats(part) for part in tree)
+
+
 def _element(node: Node, whole: TypeTree) -> TypeTree:
     index: int = node.attrs["index"]
     if isinstance(whole, Type):
@@ -125,9 +130,14 @@ def _element(node: Node, whole: TypeTree) -> TypeTree:
 def _opaque(node: Node, operands: Sequence[TypeTree]) -> TypeTree:
     """The type of an opaque call: the model's own answer; a plain function is tried on zeros."""
     model = node.attrs["model"]
-    if has_own(model, "infer"):
-        answer: TypeTree = type_tree(model.infer(*(shape_tree(operand) for operand in operands)))
-        return answer
+    try:
+        if has_own(model, "infer_types"):
+            known: TypeTree = model.infer_types(*operands)
+            return known
+        if has_own(model, "infer"):
+            return type_tree(model.infer(*(shape_tree(operand) for operand in operands)))
+    except GraphError as problem:
+        raise problem.within(str(node.origin), node.origin.place) from None
     if has_own(model, "back") or has_own(model, "update"):
         raise GraphError(
             f"the output shape of {type(model).__name__} is not known: give it a method infer(*shapes)",
@@ -135,7 +145,7 @@ def _opaque(node: Node, operands: Sequence[TypeTree]) -> TypeTree:
             place=node.origin.place,
         )
     try:
-        return _type_of_value(model(*(_zeros(operand) for operand in operands)))
+        return type_of_value(model(*(_zeros(operand) for operand in operands)))
     except FluxError:
         raise
     except Exception as problem:  # whatever a user's function raises on zeros is a misfit of shapes to us
@@ -153,8 +163,9 @@ def _zeros(tree: TypeTree) -> Any:
     return tuple(_zeros(part) for part in tree)
 
 
-def _type_of_value(value: Any) -> TypeTree:
+def type_of_value(value: Any) -> TypeTree:
+    """The type of an array, or of a tuple of arrays."""
     if isinstance(value, tuple):
-        return tuple(_type_of_value(part) for part in value)
+        return tuple(type_of_value(part) for part in value)
     array = np.asarray(value)
     return Type(array.shape, "float" if array.dtype.kind == "f" else "int")
