@@ -32,9 +32,9 @@ def _reshape_shape(x: Shape, *, shape: Shape, keep: int) -> Shape:
 
 
 def _reshape(x: Array, *, shape: Shape, keep: int = 0) -> Any:
-    return (
-        x.reshape((*x.shape[:keep], *shape)) if x.size else x.reshape(_reshape_shape(x.shape, shape=shape, keep=keep))
-    )
+    if not x.size or keep > x.ndim:  # what NumPy finds ambiguous, or does not look at
+        return x.reshape(_reshape_shape(x.shape, shape=shape, keep=keep))
+    return x.reshape((*x.shape[:keep], *shape))
 
 
 def _reshape_like_shape(x: Shape, like: Shape) -> Shape:
