@@ -185,7 +185,7 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "hash": prepared.digest,
         "format": FORMAT,
         "config": request.config,
-        "overrides": list(request.overrides),
+        "overrides": list(prepared.loaded.overrides),
         "options": {"name": request.name, "max_steps": request.max_steps, "max_seconds": request.max_seconds},
         "seed": built.spec.seed,
         "data": [{"path": str(path.absolute()), "sha256": digest} for path, digest in prepared.files],

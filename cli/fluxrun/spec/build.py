@@ -68,7 +68,7 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
     targets = 1 if spec.data.name in ("csv", "synthetic") else None  # arrays may hold several
-    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, targets), doubts)
+    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, targets), doubts, drawn=False)
     doubts.problems.raise_if_any()
     return spec, facts, seen, model
 

@@ -121,11 +121,12 @@ def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], v
     old = node.entries.get(name)
     if isinstance(inside, Slot) and inside.kind != "source" and old is None:
         node = Mapping(MappingProxyType({}), place)  # another component: nothing of the old one stays
-    child = _assign(_below(inside, node, name), old.node if old else None, rest, value, problems)
+    child = _assign(below(inside, node, name), old.node if old else None, rest, value, problems)
     return node.with_entry(name, Entry(old.key if old and rest else place, child))
 
 
-def _below(inside: Inside, node: Mapping, name: str) -> Inside:
+def below(inside: Inside, node: Mapping, name: str) -> Inside:
+    """What stands under a key of a map that is `inside` that."""
     match inside:
         case Slot(kind="source"):
             schema = source_schema(node)

@@ -32,9 +32,10 @@ class Inputs:
         return "int" if self.dtype == "int64" else "float"
 
 
-def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
-    """The initialised model; what does not fit goes to `doubts`, and then there is None."""
-    from flux_core.layers import Chain, initialise
+def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts, *, drawn: bool = True) -> Any:
+    """The model with its weights drawn (or zeros, which are cheaper); what does not fit goes to `doubts`, then None."""
+    from flux_core.layers import Chain
+    from flux_core.layers.init import draws
     from flux_core.passes import Type, infer_types, laid_out
 
     layers = [build_layer(part, f"model.{i}", facts, doubts) for i, part in enumerate(spec.model)]
@@ -42,11 +43,15 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
         return None
     places = [f"model.{i}" for i in range(len(layers))]
     model = Chain(*layers, places=places)
+    for part, layer in zip(spec.model, layers, strict=True):
+        if (n_in := getattr(part.arguments, "n_in", None)) is not None:
+            layer.n_in = n_in  # not to its constructor, which would draw weights at once, without the spec's seed
+    example = Type((1, *inputs.shape), inputs.kind)
     try:
-        model = initialise(model, (1, *inputs.shape), kind=inputs.kind, seed=spec.seed)
+        model.build(example, draws(spec.seed) if drawn else _zeros)
         graph = laid_out(model)
         assert graph is not None, "every layer of the catalog has a graph"
-        output = infer_types(graph, [Type((1, *inputs.shape), inputs.kind)])[graph.output]
+        output = infer_types(graph, [example])[graph.output]
         assert isinstance(output, Type), "no layer of the catalog gives a tuple"
     except GraphError as error:
         _misfit(error, spec, inputs, doubts)
@@ -55,11 +60,17 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts) -> Any:
     return model
 
 
+def _zeros(name: str, shape: tuple[int, ...], init: Any) -> Any:
+    import numpy as np
+
+    return np.zeros(shape, np.float32)
+
+
 def build_layer(part: Part, path: str, facts: Facts, doubts: Doubts) -> Any:
     """One layer, or None with a problem."""
     maker = CATALOG["layer"][part.name].make()
     arguments: dict[str, Any] = {}
-    for name in type(part.arguments).model_fields:
+    for name in set(type(part.arguments).model_fields) - {"n_in"}:
         value = getattr(part.arguments, name)
         if value == "classes":
             if facts.classes is None:

@@ -1,10 +1,13 @@
-"""A spec from a file or standard input, with the overrides of a command on top.
+"""A spec from a file or standard input, with overrides on top.
+
+    order: the file that is extended < the file < FLUXRUN_SET (one KEY=VALUE a line) < --set
 
 load("configs/digits.yaml", ["train.epochs=5"])  ->  Loaded(spec, tree, text, overrides)
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from typing import Any
 
 from flux_core.errors import MissingFile
 from fluxrun.spec.check import check, find
+from fluxrun.spec.compose import compose
 from fluxrun.spec.expand import expand, override
 from fluxrun.spec.part import to_plain
 from fluxrun.spec.problems import Problems
@@ -31,7 +35,7 @@ class Loaded:
     tree: Node
     text: bytes  # the file, byte for byte
     origin: str  # its path, or "-"
-    overrides: tuple[str, ...]
+    overrides: tuple[str, ...]  # of FLUXRUN_SET, then of --set
 
     def place(self, path: str) -> Place:
         """Where a spec path stands, or the nearest key above it."""
@@ -43,14 +47,18 @@ def load(config: str, overrides: Sequence[str] = (), name: str | None = None) ->
     data, shown, directory, stem = _bytes(config)
     problems = Problems()
     tree = expand(read(decode(data, shown, directory, problems), problems))
-    for number, text in enumerate(overrides, 1):
-        tree = override(tree, text, f"--set #{number}", number, problems)
+    tree = compose(tree, problems, () if config == "-" else (os.path.realpath(config),))
+    surrounding = [line for line in os.environ.get("FLUXRUN_SET", "").splitlines() if line.strip()]
+    named = [(f"FLUXRUN_SET #{number}", text) for number, text in enumerate(surrounding, 1)]
+    named += [(f"--set #{number}", text) for number, text in enumerate(overrides, 1)]
+    for order, (origin, text) in enumerate(named, 1):
+        tree = override(tree, text, origin, order, problems)
     if isinstance(tree, Mapping):
-        tree = _named(tree, name, stem, len(overrides) + 1)
+        tree = _named(tree, name, stem, len(named) + 1)
     spec = check(tree, problems)
     problems.raise_if_any()
     assert spec is not None, "a check without a problem gives a spec"
-    return Loaded(spec, tree, data, config, tuple(overrides))
+    return Loaded(spec, tree, data, config, tuple(text for _, text in named))
 
 
 def to_data(spec: Spec) -> dict[str, Any]:

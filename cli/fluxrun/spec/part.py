@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-MAX_SIZE = 10_000_000
+MAX_SIZE = 1_000_000
 
 
 class Component(BaseModel):

@@ -3,11 +3,13 @@
     bytes ──decode──▶ text ──PyYAML's events──▶ Mapping | Sequence | Scalar, each with its place
 
 The tree is built from the event stream with a stack of its own, so that depth and size are counted before anything
-recurses. Refused: tags, anchors, aliases, merges, several documents, a key that is there twice.
+recurses. `${env:NAME:default}` in a value is filled in from the environment. Refused: tags, anchors, aliases, merges,
+several documents, a key that is there twice.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ WORDS: dict[str, Value] = {
 INTEGER = re.compile(r"[-+]?[0-9]+")
 OCTAL, HEXADECIMAL = re.compile(r"0o[0-7]+"), re.compile(r"0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+VARIABLE = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:(?P<default>[^{}]*))?\}")
 SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 HINTS = {
@@ -197,14 +200,38 @@ class _Reader:
         if not event.value.isascii() and any("\ud800" <= c <= "\udfff" for c in event.value):
             self.problems.add(place, "half of a surrogate pair is no character")
             return Scalar(None, place)
+        top = self.stack[-1] if self.stack else None
+        if "${env:" in event.value and not (top and top.mapping and top.key is None):
+            return self.surrounding(event.value, place)
         if not event.implicit[0]:
             return Scalar(event.value, place)
         if not event.value:  # an empty value has no characters: show the key that it belongs to
-            top = self.stack[-1] if self.stack else None
             return Scalar(None, top.key[1] if top and top.key else place)
         try:
             return Scalar(scalar(event.value), place)
         except ValueError:  # Python refuses to read integers of more than 4,300 digits
+            self.problems.add(place, "this number has too many digits")
+            return Scalar(None, place)
+
+    def surrounding(self, text: str, place: Place) -> Scalar:
+        """A value with variables of the environment; one that is nothing else is read as a plain scalar."""
+
+        def value(match: re.Match[str]) -> str:
+            found = os.environ.get(match["name"], match["default"])
+            if found is None:
+                hint = f"set it, or write ${{env:{match['name']}:DEFAULT}}"
+                self.problems.add(place, f"the environment has no variable {match['name']!r}", hint)
+            return found or ""
+
+        filled, variables = VARIABLE.subn(value, text)
+        if variables < text.count("${env:"):
+            self.problems.add(place, "expected ${env:NAME} or ${env:NAME:DEFAULT}")
+        if any("\ud800" <= c <= "\udfff" or c == "\0" for c in filled):
+            self.problems.add(place, "the variable holds bytes that are no UTF-8 text")
+            return Scalar(None, place)
+        try:
+            return Scalar(scalar(filled) if VARIABLE.fullmatch(text) else filled, place)
+        except ValueError:
             self.problems.add(place, "this number has too many digits")
             return Scalar(None, place)
 
