@@ -82,5 +82,11 @@ class Stream:
         return np.asarray(np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * np.pi * v))
 
     def permutation(self, n: int, *, step: int = 0) -> NDArray[np.int64]:
-        """A random order of range(n), int64 (n,): the stable order of n random words."""
-        return np.argsort(self.bits(1, n, step=step)[0], kind="stable")
+        """A random order of range(n), int64 (n,), by the shuffle of Fisher and Yates: word i picks the partner of i."""
+        words = self.bits(1, n, step=step)[0].astype(np.uint64)
+        partners = ((words * np.arange(1, n + 1, dtype=np.uint64)) >> HIGH).tolist()
+        order = list(range(n))
+        for i in range(n - 1, 0, -1):
+            j = partners[i]
+            order[i], order[j] = order[j], order[i]
+        return np.array(order, np.int64)

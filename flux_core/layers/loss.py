@@ -15,11 +15,10 @@ from flux_core.ops import (
     absolute,
     less_equal,
     log,
-    log_softmax,
     maximum,
     mean,
     minimum,
-    pick,
+    softmax_cross_entropy,
     softplus,
     sum_,
     where,
@@ -60,7 +59,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     >>> round(float(cross_entropy(np.zeros((1, 4)), np.array([2]))), 4)  # log 4
     1.3863
     """
-    return -mean(pick(log_softmax(logits), target))
+    return mean(softmax_cross_entropy(logits, target))
 
 
 def binary_cross_entropy(logits: Any, target: Any) -> Any:

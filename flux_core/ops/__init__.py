@@ -21,6 +21,8 @@ from flux_core.ops.activation import (
     sigmoid,
     silu,
     softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_back,
     softplus,
     tanh,
 )
@@ -70,6 +72,8 @@ IDS: dict[str, frozenset[int]] = {
     "pick": frozenset({1}),
     "unpick": frozenset({1}),
     "one_hot": frozenset({0}),
+    "softmax_cross_entropy": frozenset({1}),
+    "softmax_cross_entropy_back": frozenset({2}),
 }
 
 # operands of which only the shape is read
@@ -165,6 +169,8 @@ __all__ = [
     "silu",
     "slice_",
     "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_back",
     "softplus",
     "sqrt",
     "subtract",

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from flux_core.errors import ShapeError
 from flux_core.ops.arithmetic import exp, greater, where
-from flux_core.ops.op import WHOLE, Array, Op, case, elementwise, extreme, normal, same_as
-from flux_core.ops.reduce import sum_
+from flux_core.ops.index import pick
+from flux_core.ops.op import (
+    NO_GRADIENT,
+    WHOLE,
+    Array,
+    Op,
+    Shape,
+    case,
+    elementwise,
+    extreme,
+    ids,
+    normal,
+    same_as,
+)
+from flux_core.ops.reduce import expand_like, sum_
 
 UNARY = [case(normal(3, 4)), case(normal()), case(extreme(12))]
 ROWS = [case(normal(3, 5)), case(normal(2, 3, 4), axis=1), case(normal(6))]
@@ -35,7 +50,7 @@ relu: Op = Op(
     name="relu",
     forward=lambda x: np.maximum(x, 0),
     shape=same_as(0),
-    back=lambda d, y, x: (d * greater(x, 0.0),),
+    back=lambda d, y, x: (d * greater(y, 0.0),),  # by y, so that nothing keeps x
     kernel=elementwise("maximum(x, 0)"),
     examples=UNARY,
 )
@@ -64,7 +79,7 @@ elu: Op = Op(
     forward=_elu,
     shape=same_as(0),
     # below zero y + alpha = alpha * exp(x), which costs no second exp but loses its last bits near -alpha
-    back=lambda d, y, x, *, alpha: (d * where(greater(x, 0.0), 1.0, y + alpha),),
+    back=lambda d, y, x, *, alpha: (d * where(greater(y, 0.0), 1.0, y + alpha),),
     kernel=elementwise("x if x > 0 else alpha * expm1(x)"),
     examples=[*UNARY, case(normal(3, 4), alpha=0.7)],
 )
@@ -145,4 +160,49 @@ log_softmax: Op = Op(
     back=lambda d, y, x, *, axis: (d - exp(y) * sum_(d, axis=axis, keepdims=True),),
     kernel=WHOLE,
     examples=ROWS,
+)
+
+
+def _softmax_cross_entropy(z: Array, column: Array) -> Any:
+    return -np.take_along_axis(_log_softmax(z), column[..., None], axis=-1)[..., 0]
+
+
+def _softmax_cross_entropy_back(d: Array, z: Array, column: Array) -> Any:
+    p = _softmax(z)
+    own = np.take_along_axis(p, column[..., None], axis=-1)
+    np.put_along_axis(p, column[..., None], own - 1, axis=-1)
+    return d[..., None] * p
+
+
+def _rows_of(z: Shape, column: Shape) -> Shape:
+    if not z or z[:-1] != column:
+        raise ShapeError(f"one id is needed for each row of {z}, not ids {column}", shapes=(z, column))
+    return column
+
+
+def _second_back(g: Any, y: Any, d: Any, z: Any, column: Any) -> Sequence[Any]:
+    p = softmax(z)
+    gd = g * expand_like(d, z, axis=-1)
+    by_d = sum_(g * p, axis=-1) - pick(g, column)
+    return (by_d, p * (gd - sum_(gd * p, axis=-1, keepdims=True)), NO_GRADIENT)
+
+
+# -log softmax(z)[column] for each row of logits: what a classification pays
+softmax_cross_entropy: Op = Op(
+    name="softmax_cross_entropy",
+    forward=_softmax_cross_entropy,
+    shape=_rows_of,
+    back=lambda d, y, z, column: (softmax_cross_entropy_back(d, z, column), NO_GRADIENT),
+    kernel=WHOLE,
+    examples=[case(normal(4, 3), ids(4, limit=3)), case(normal(2, 3, 5), ids(2, 3, limit=5))],
+)
+
+# its gradient, d (softmax(z) - one_hot(column)), without the probabilities in between
+softmax_cross_entropy_back: Op = Op(
+    name="softmax_cross_entropy_back",
+    forward=_softmax_cross_entropy_back,
+    shape=lambda d, z, column: (_rows_of(z, column), z)[1],
+    back=_second_back,
+    kernel=WHOLE,
+    examples=[case(normal(4), normal(4, 3), ids(4, limit=3)), case(normal(2, 3), normal(2, 3, 5), ids(2, 3, limit=5))],
 )

@@ -23,6 +23,8 @@ TypeOf = Callable[[Node], TypeTree]
 
 
 def _is(node: Node, number: float) -> bool:
+    while node.op in ("broadcast_like", "expand_like"):
+        node = node.inputs[0]
     value = node.attrs["value"] if node.op == "constant" else None
     return value is not None and value.ndim == 0 and value.item() == number
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, njit  # type: ignore[attr-defined]
+from numba import carray, njit
 
 from flux_core.engine.kernels.pointers import as_float64, at
 
@@ -37,3 +37,10 @@ def sum_of_squares(arena: Any, operands: Any) -> None:
     for begin in range(0, operands[1], CHUNK):
         total += chunk_sum(g[begin : min(begin + CHUNK, operands[1])])
     as_float64(at(arena, operands[2]))[0] = total
+
+
+def clip_scale(arena: Any, operands: Any) -> None:
+    """operands: place of the float64 sum of squares, of the largest norm that is let through, of the scale."""
+    norm = np.sqrt(as_float64(at(arena, operands[0]))[0])
+    limit = np.float64(arena[operands[1]])
+    arena[operands[2]] = np.float32(limit / norm) if norm > limit else np.float32(1)

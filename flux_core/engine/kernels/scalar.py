@@ -52,24 +52,22 @@ ROUND_127, ROUND_126 = np.float32(1.5 * 2**23 + 127), np.float32(1.5 * 2**23 + 1
 EXP_LEAST, EXP_MOST, EXPM1_LEAST = floats(-104.5, 89, -20)  # beyond them results are 0, inf and -1
 LEAST_NORMAL, TWO_23 = floats(2.0**-126, 2.0**23)
 SQRT_HALF = 0x3F3504F3  # its bits
+LN2 = np.float32(0.6931472)
 SQRT_2_LESS_1 = np.float32(0.41421356)
 
 # exp(r), |r| <= ln 2: 1.5e-8
 EXP = floats(1, 1, 0.50000036, 0.16666618, 0.04166123, 0.008335935, 0.0014104778, 0.00019629751)
-# (expm1(r) - r) / r², |r| <= ln 2 / 2: 4e-10 of expm1
-EXPM1 = floats(0.5, 0.16666666, 0.041666493, 0.008333545, 0.0013932331, 0.00019762572)
+# (expm1(r) - r) / r², |r| <= ln 2 / 2: 1.4e-8 of expm1
+EXPM1 = floats(0.5, 0.16666548, 0.041666828, 0.008366112, 0.001390043)
 # (log1p(f) - f + f²/2) / f³, sqrt(1/2) - 1 <= f <= sqrt(2) - 1: 6e-9 of log1p
 LOG = floats(0.3333333, -0.2500082, 0.20001242, -0.16623408, 0.14201577, -0.13159631, 0.12762262, -0.07636431)
 # (atanh(q) / q - 1) / q², of q², |q| <= 0.1716: 3e-11 of atanh
 ATANH = floats(0.3333333, 0.20000486, 0.14249393, 0.121396065)
-# tanh(x) / x, of x², x <= 9.02: 2.5e-8
-TANH_P = floats(1, 0.13382687, 0.0034974592, 2.0635824e-05, 1.3384403e-08)
-TANH_Q = floats(1, 0.46716008, 0.025884364, 0.0003288519, 7.790257e-07)
-TANH_MOST = np.float32(9.02)
-# erf(x) / x, of x², x <= 3.92: 5.4e-8
-ERF_P = floats(1.1283791, 0.19040528, 0.052748255, 0.0037656166, 0.00028487493, 2.0503098e-06)
-ERF_Q = floats(1, 0.5020748, 0.114108466, 0.0149690835, 0.0011625194, 3.8091806e-05)
-ERF_MOST = np.float32(3.92)
+# log(1 - erf(x)) / x, 0 <= x <= 4: 5.2e-8 of erf
+ERF = floats(
+    -1.1283792, -0.6366153, -0.102826595, 0.019366473, -0.00028080877, -0.0011899342, 0.00035683537, -3.7141413e-05
+)
+TANH_MOST, ERF_MOST = floats(10, 4)  # beyond them tanh and erf are 1
 
 function = njit(error_model="numpy", forceinline=True)
 
@@ -148,25 +146,28 @@ def log1p(x: Any) -> Any:
 
 
 @function
+def expm1_near(x: Any) -> Any:
+    """exp(x) - 1 for |x| <= 20, or NaN."""
+    shifted = fma(x, LOG2_E, ROUND_127)
+    r = fma(shifted - ROUND_127, -LN2, x)
+    scale = number(np.int32(bits(shifted) << 23))
+    return fma(scale, fma(r * r, polynomial(r, EXPM1), r), scale - ONE)
+
+
+@function
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
-    c = TANH_MOST if x > TANH_MOST else x
-    c = -TANH_MOST if c < -TANH_MOST else c
-    cc = c * c
-    y = c * polynomial(cc, TANH_P) / polynomial(cc, TANH_Q)
-    y = ONE if y > ONE else y
-    return -ONE if y < -ONE else y
+    a = absolute(x)
+    e = expm1_near(-TWO * (TANH_MOST if a > TANH_MOST else a))
+    return copysign(e / (TWO + e), x)
 
 
 @function
 def erf(x: Any) -> Any:
     """The error function, 2/sqrt(pi)·∫₀ˣ exp(-t²) dt."""
-    c = ERF_MOST if x > ERF_MOST else x
-    c = -ERF_MOST if c < -ERF_MOST else c
-    cc = c * c
-    y = c * polynomial(cc, ERF_P) / polynomial(cc, ERF_Q)
-    y = ONE if y > ONE else y
-    return -ONE if y < -ONE else y
+    a = absolute(x)
+    a = ERF_MOST if a > ERF_MOST else a
+    return copysign(expm1_near(a * polynomial(a, ERF)), x)
 
 
 @function

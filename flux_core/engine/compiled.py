@@ -1,0 +1,71 @@
+"""A graph as a compiled function of arrays: what `interpret` is, by kernels.
+
+f = Compiled(graph, types)          f(x, y) == interpret(graph, (x, y))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.engine.arena import LINE, aligned
+from flux_core.engine.kernel import Kernel
+from flux_core.engine.store import Store, default_store
+from flux_core.engine.tape import WIDTH, Tape, encode, lay_out, offset
+from flux_core.ir import Graph, Node
+from flux_core.ops import EVALUATION, Run
+from flux_core.passes import Type, TypeTree
+
+
+class Compiled:
+    """A graph of arrays as machine code, for inputs of fixed types; Params are read where they are.
+
+    Raises CannotLowerError for a graph with something that only the interpreter runs.
+    """
+
+    def __init__(
+        self, graph: Graph, inputs: Sequence[TypeTree], *, run: Run = EVALUATION, store: Store | None = None
+    ) -> None:
+        self.graph, self.store = graph, store or default_store()
+        self.base = aligned(LINE, np.float32)
+        self.step = aligned(LINE, np.int64)
+        self.step[0] = run.step
+        self.layout = lay_out(graph, inputs, run)
+        self.tape = Tape(
+            self.layout,
+            self.base,
+            param_place=lambda p: offset(p.x, self.base),
+            result_place=lambda node: None,
+            seed=run.seed,
+            step_place=offset(self.step, self.base),
+        )
+        self.rows = encode(self.tape.instructions, self.store)
+        self._walk = self.store.function(Kernel.written("walk", "loop"))
+
+    def __call__(self, *xs: Any) -> Any:
+        """The output at `xs`, in new arrays, nested as the graph's output is."""
+        for node, x in zip(self.layout.inputs, xs, strict=True):
+            if node is not None:
+                view = self._view(node)
+                view[...] = np.asarray(x, view.dtype)
+        operands = np.array([offset(self.rows, self.base), len(self.rows), WIDTH], np.int64)
+        self._walk(self.base.ctypes.data, operands.ctypes.data)
+        results = iter([self._view(node).copy() for node in self.layout.schedule.results])
+        return _nested(self.graph.output, results)
+
+    def _view(self, node: Node) -> NDArray[Any]:
+        """The memory of a node's value as an array."""
+        kind = self.layout.types[node]
+        assert isinstance(kind, Type)
+        if self.layout.schedule.owner[node].op == "param":
+            return np.asarray(self.layout.schedule.owner[node].attrs["param"].x.reshape(kind.shape))
+        memory = self.tape.memory_of(node)
+        flat = memory if kind.kind == "float" else memory.view(np.int64)
+        return flat.reshape(kind.shape)
+
+
+def _nested(output: Node, results: Any) -> Any:
+    return tuple(_nested(x, results) for x in output.inputs) if output.op == "tuple" else next(results)

@@ -1,0 +1,78 @@
+"""C = op(A) op(B) + beta C, by the address of a BLAS' sgemm.
+
+BLAS counts by columns: the row-major product C = A B is, to it, Cᵀ = Bᵀ Aᵀ, so the operands change places. Its
+scalars are passed by address, which is why they are boxed on the stack.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from flux_core.engine.kernels.pointers import at, floats
+
+types: Any = import_module("numba.types")
+
+
+def _sgemm(
+    typing: Any,
+    address: Any,
+    ta: Any,
+    tb: Any,
+    n: Any,
+    m: Any,
+    k: Any,
+    alpha: Any,
+    a: Any,
+    lda: Any,
+    b: Any,
+    ldb: Any,
+    beta: Any,
+    c: Any,
+    ldc: Any,
+) -> Any:
+    char, whole, real = types.uint8, types.int32, types.float32
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # the boxes belong to the function, not to the place of the call: a loop must not grow the stack
+        with builder.goto_entry_block():
+            boxes = [None if isinstance(v.type, ir.PointerType) else builder.alloca(v.type) for v in arguments[1:]]
+        operands = []
+        for box, value in zip(boxes, arguments[1:], strict=True):
+            if box is not None:
+                builder.store(value, box)
+            operands.append(value if box is None else box)
+        function = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands]).as_pointer()
+        builder.call(builder.inttoptr(arguments[0], function), operands)
+        return context.get_dummy_value()
+
+    scalars = (types.int64, char, char, whole, whole, whole, real, floats, whole, floats, whole, real, floats, whole)
+    return types.void(*scalars), generate
+
+
+sgemm: Any = intrinsic(_sgemm)
+
+
+def gemm(arena: Any, operands: Any) -> None:
+    """operands: sgemm, transpose A, transpose B, m, n, k, A, its row length, B, its row length, beta, C, its row
+    length; C (m, n) and k are those of the product, row-major."""
+    sgemm(
+        operands[0],
+        np.uint8(84) if operands[2] else np.uint8(78),  # T and N
+        np.uint8(84) if operands[1] else np.uint8(78),
+        np.int32(operands[4]),
+        np.int32(operands[3]),
+        np.int32(operands[5]),
+        np.float32(1),
+        at(arena, operands[8]),
+        np.int32(operands[9]),
+        at(arena, operands[6]),
+        np.int32(operands[7]),
+        np.float32(operands[10]),
+        at(arena, operands[11]),
+        np.int32(operands[12]),
+    )

@@ -1,0 +1,142 @@
+"""The tape: a graph of arrays as rows of machine words, each the address of a kernel and its operands.
+
+    graph ── simplify, fuse, legalise, schedule, memory, lower ──▶ Tape(rows, checked, places)
+
+A tape is made for one size of minibatch; the kernels it names know no sizes, so making one compiles nothing
+that was compiled before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.engine.arena import Flat, aligned
+from flux_core.engine.lower import Context, Instruction, lower
+from flux_core.engine.store import Store
+from flux_core.ir import Graph, Node, Param, as_node, constant, is_leaf, rewrite
+from flux_core.ir.walk import with_inputs
+from flux_core.ops import EVALUATION, RANDOM, Run, broadcast_like
+from flux_core.passes import TypeTree, simplify
+from flux_core.passes.fuse import fuse
+from flux_core.passes.infer import infer_types
+from flux_core.passes.legalise import legalise
+from flux_core.passes.memory import LINE, memory
+from flux_core.passes.schedule import VIEWS, Schedule, schedule, units
+
+WIDTH = 32  # words in a row: an address and up to 31 operands
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A graph laid out: what is computed in which order, and where every buffer lies in the workspace."""
+
+    schedule: Schedule
+    types: Mapping[Node, TypeTree]
+    offsets: Mapping[Node, int]
+    size: int
+    inputs: tuple[Node | None, ...]
+    constants: tuple[Node, ...]
+
+
+def lay_out(
+    graph: Graph,
+    inputs: Sequence[TypeTree],
+    run: Run = EVALUATION,
+    fixed: Callable[[Node, int], bool] | None = None,
+) -> Layout:
+    """Simplify a graph for inputs of these types, and place its buffers; outside training nothing is dropped out.
+
+    `fixed(node, i)` tells whether result `i` is written to memory that the caller owns.
+    """
+    simple = simplify(graph if run.training else undropped(graph), inputs)
+    fused, types = fuse(simple, infer_types(simple, inputs))
+    legal, types = legalise(fused, types)
+    first = schedule(legal, types)
+    placed = [] if fixed is None else [n for i, n in enumerate(first.results) if fixed(first.owner[n], i)]
+    plan = schedule(legal, types, placed) if placed else first
+    offsets, size = memory(plan.buffers)
+    leaves = {n.attrs["index"]: n for n in plan.order if n.op == "input"}
+    constants = tuple(n for n in plan.order if n.op == "constant")
+    return Layout(plan, types, offsets, size, tuple(leaves.get(i) for i in range(graph.arity)), constants)
+
+
+class Tape:
+    """A laid-out graph as machine words.
+
+    `base` is the array that all places count from; `param_place` says where a Param lies, `result_place` where a
+    result that the caller owns is to be written.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        base: Flat,
+        *,
+        param_place: Callable[[Param], int],
+        result_place: Callable[[Node], int | None],
+        seed: int,
+        step_place: int,
+    ) -> None:
+        self.layout, self.base = layout, base
+        self.workspace = aligned(layout.size, np.float32)
+        sizes = [-(-units(layout.types[n]) // LINE) * LINE for n in layout.constants]
+        self.constants = aligned(sum(sizes), np.float32)
+        starts = np.cumsum([0, *sizes])[:-1]
+        self._constant_at = {n: int(start) for n, start in zip(layout.constants, starts, strict=True)}
+        for node, start in self._constant_at.items():
+            value = np.asarray(node.attrs["value"])
+            kind = np.int64 if value.dtype.kind in "iub" else np.float32
+            flat = np.ascontiguousarray(value, kind).reshape(-1).view(np.float32)
+            self.constants[start : start + flat.size] = flat
+        self._param_place, self._result_place = param_place, result_place
+        context = Context(self.place, layout.types, seed, step_place)
+        self.instructions: list[Instruction] = []
+        for node in layout.schedule.order:
+            if node.op not in VIEWS and not is_leaf(node):
+                self.instructions += lower(node, context)
+
+    def memory_of(self, node: Node) -> Flat:
+        """The workspace or constant that holds a node's value, float32 (units,)."""
+        owner, size = self.layout.schedule.owner[node], units(self.layout.types[node])
+        if owner.op == "constant":
+            return self.constants[self._constant_at[owner] :][:size]
+        return self.workspace[self.layout.offsets[owner] :][:size]
+
+    def place(self, node: Node) -> int:
+        """Where the value of a node lies, in float32 units from the base."""
+        owner = self.layout.schedule.owner[node]
+        if owner.op == "param":
+            return self._param_place(owner.attrs["param"])
+        if owner.op == "constant":
+            return offset(self.constants, self.base) + self._constant_at[owner]
+        own = self._result_place(owner)
+        return offset(self.workspace, self.base) + self.layout.offsets[owner] if own is None else own
+
+
+def undropped(graph: Graph) -> Graph:
+    """The graph with every dropout mask replaced by ones."""
+
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        return as_node(broadcast_like(constant(1.0), inputs[0])) if node.op in RANDOM else with_inputs(node, inputs)
+
+    return Graph(rewrite([graph.output], rule)[0], graph.arity)
+
+
+def offset(array: NDArray[np.generic], base: Flat) -> int:
+    """Where an array begins, in float32 units from another."""
+    return (array.ctypes.data - base.ctypes.data) // FLOAT
+
+
+def encode(instructions: Sequence[Instruction], store: Store) -> NDArray[np.int64]:
+    """Instructions as rows of words, int64 (instructions, WIDTH); kernels are loaded, or compiled once."""
+    rows = np.zeros((len(instructions), WIDTH), np.int64)
+    addresses = store.load([instruction.kernel for instruction in instructions])
+    for row, instruction, address in zip(rows, instructions, addresses, strict=True):
+        row[0] = address
+        row[1 : 1 + len(instruction.operands)] = instruction.operands
+    return rows

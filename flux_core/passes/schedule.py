@@ -1,0 +1,142 @@
+"""Scheduling: a linear order of the nodes, and for each buffer the first and the last instruction that touches it.
+
+    order     %3 = matmul      buffer of %3   ├────────┤          views share the buffer of what they view
+              %5 = fused       buffer of %5        ├────────┤
+
+Gradients are ordered from the last layer to the first, as they are found, so that activations die early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from flux_core.ir import Graph, Node, topological
+from flux_core.ops import SHAPE_ONLY
+from flux_core.passes.infer import Type, TypeTree
+
+# ops that give another view of the memory of their first operand
+VIEWS = frozenset({"reshape", "reshape_like", "flatten", "expect"})
+STRUCTURE = frozenset({"tuple", "get"})
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Room for `size` float32 numbers from instruction `first` to instruction `last`, both included."""
+
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The nodes in the order of their instructions, the node that owns each node's memory, and the buffers."""
+
+    order: tuple[Node, ...]
+    owner: Mapping[Node, Node]
+    buffers: Mapping[Node, Buffer]
+    results: tuple[Node, ...]
+
+
+def reads(node: Node) -> tuple[Node, ...]:
+    """The operands whose values an op reads; of the others it needs only the shape."""
+    shape_only = SHAPE_ONLY.get(node.op, frozenset())
+    return tuple(x for i, x in enumerate(node.inputs) if i not in shape_only)
+
+
+def units(tree: TypeTree) -> int:
+    """The room that a value takes, in float32 numbers; an id takes two."""
+    assert isinstance(tree, Type)
+    return prod(tree.shape) * (1 if tree.kind == "float" else 2)
+
+
+def flat_results(graph: Graph) -> tuple[Node, ...]:
+    """The arrays in the output, tuples opened."""
+    found: list[Node] = []
+    pending = [graph.output]
+    while pending:
+        node = pending.pop()
+        if node.op == "tuple":
+            pending.extend(reversed(node.inputs))
+        else:
+            found.append(node)
+    return tuple(found)
+
+
+def schedule(graph: Graph, types: Mapping[Node, TypeTree], placed: Sequence[Node] = ()) -> Schedule:
+    """Order the nodes of a graph of arrays and find the lives of their buffers.
+
+    `placed` are nodes whose memory is elsewhere; inputs live from the beginning, results to the end.
+    """
+    results = flat_results(graph)
+    wanted = _needed(results)
+    order = tuple(n for n in _by_depth(results) if n in wanted and n.op not in STRUCTURE)
+    position = {node: i for i, node in enumerate(order)}
+    owner: dict[Node, Node] = {}
+    for node in order:
+        owner[node] = owner[node.inputs[0]] if node.op in VIEWS else node
+    elsewhere = {owner[node] for node in placed} | {n for n in order if n.op in ("param", "constant")}
+    first: dict[Node, int] = {}
+    last: dict[Node, int] = {}
+    for node in order:
+        mine = owner[node]
+        first.setdefault(mine, -1 if mine.op == "input" else position[node])
+        last[mine] = max(last.get(mine, -1), position[node])
+        for x in reads(node):
+            last[owner[x]] = max(last[owner[x]], position[node])
+    for node in results:
+        last[owner[node]] = len(order)
+    for node in order:
+        heir = _inheritance(node, position[node], owner, last, types, elsewhere)
+        if heir is not None:
+            mine = owner[node]
+            owner |= {other: heir for other in order if owner[other] is mine}
+            last[heir] = last.pop(mine)
+            first.pop(mine)
+    buffers = {node: Buffer(units(types[node]), first[node], last[node]) for node in first if node not in elsewhere}
+    return Schedule(order, owner, buffers, results)
+
+
+def _inheritance(
+    node: Node,
+    now: int,
+    owner: Mapping[Node, Node],
+    last: Mapping[Node, int],
+    types: Mapping[Node, TypeTree],
+    elsewhere: set[Node],
+) -> Node | None:
+    """The owner of an operand that dies in this elementwise op, whose memory the result can take over."""
+    if node.op != "fused" or owner[node] is not node or node in elsewhere:
+        return None
+    for x in node.inputs:
+        mine = owner[x]
+        same = units(types[mine]) == units(types[x]) == units(types[node])
+        if mine not in elsewhere and same and last[mine] == now and units(types[x]) > 1:
+            return mine
+    return None
+
+
+def _needed(results: Sequence[Node]) -> set[Node]:
+    """The nodes whose values are read; an operand that gives only its shape need not be computed."""
+    needed: set[Node] = set()
+    pending = list(results)
+    while pending:
+        node = pending.pop()
+        if node not in needed:
+            needed.add(node)
+            pending.extend(reads(node))
+    return needed
+
+
+def _by_depth(results: Sequence[Node]) -> list[Node]:
+    """A topological order in which the results that are found early come early.
+
+    Walking back from the loss, the last layer's gradients are the first that are known; the order of the walk
+    from each result is that of its operands, so sorting results by depth is all that is needed.
+    """
+    depth: dict[Node, int] = {}
+    for node in topological(*results):
+        depth[node] = 1 + max((depth[x] for x in node.inputs), default=0)
+    return topological(*sorted(results, key=depth.__getitem__))
