@@ -21,27 +21,9 @@ from fluxrun.spec.schema.root import Spec
 from fluxrun.spec.schema.training import Train
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe, plain
+from fluxrun.spec.words import shown_at, translate
 
 FAILED = object()  # stands for a child that has problems of its own
-
-EXPECTED = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "dict_type": "a map",
-    "model_type": "a map",
-    "dataclass_type": "a component",
-    "dataclass_exact_type": "a component",
-}
-LIMITS = {
-    "greater_than": ("gt", "must be greater than"),
-    "greater_than_equal": ("ge", "must be at least"),
-    "less_than": ("lt", "must be less than"),
-    "less_than_equal": ("le", "must be at most"),
-}
 
 
 def check(tree: Node, problems: Problems) -> Spec | None:
@@ -103,13 +85,13 @@ def _section(
         held = node.entries.get(wrong)
         if held is None and wrong in meant:
             continue
-        problems.add(_shown(held.node, held.key) if held else above or node.place, message)
+        problems.add(shown_at(held.node, held.key) if held else above or node.place, message)
     try:
         instance = schema.model_validate(values)
     except ValidationError as error:
         for finding in error.errors(include_url=False, include_context=True):
             if finding["input"] is not FAILED and not (finding["type"] == "missing" and finding["loc"][-1] in meant):
-                _translate(finding, node, path, problems, above or node.place)
+                translate(finding, node, path, problems, above or node.place)
         return FAILED
     return instance if len(problems.found) == before else FAILED
 
@@ -213,51 +195,3 @@ def _row(kind: str, name: object, place: Place, problems: Problems) -> Any:
 def _example(kind: str) -> str:
     name = next(iter(CATALOG[kind]))
     return f"such as {name!r}"
-
-
-def _shown(node: Node, key: Place) -> Place:
-    """Where to point for a value: at it, or at its key where it has several lines."""
-    return node.place if isinstance(node, Scalar) or node.place.row == key.row else key
-
-
-def _translate(finding: Any, node: Mapping, path: str, problems: Problems, above: Place) -> None:
-    """One finding of pydantic in our words, at the deepest place of the tree that its loc reaches."""
-    kind, context, value = finding["type"], finding.get("ctx", {}), finding["input"]
-    place: Place = above
-    inner: Node = node
-    where = [path] if path else []
-    for step in finding["loc"]:
-        if isinstance(inner, Mapping) and step in inner.entries:
-            entry = inner.entries[str(step)]
-            inner, place = entry.node, _shown(entry.node, entry.key)
-        elif isinstance(inner, Sequence) and isinstance(step, int) and step < len(inner.items):
-            inner = inner.items[step]
-            place = inner.place
-        elif kind != "missing":
-            continue
-        where.append(str(step))
-    name = ".".join(where)
-    hint = None
-    if kind == "missing":
-        message = f"missing key {where[-1]!r} in {path or 'the spec'}"
-    elif kind in EXPECTED:
-        message = f"expected {EXPECTED[kind]} for {name}, not {describe(value)}"
-        if kind == "list_type":
-            hint = "write it as [a, b]"
-    elif kind == "words":
-        message = f"expected {context['words']} for {name}, not {describe(value)}"
-    elif kind in LIMITS:
-        key, words = LIMITS[kind]
-        limit = f"{context[key]:,}" if isinstance(context[key], int) else f"{context[key]:g}"
-        message = f"{name} {words} {limit}, not {describe(value).removeprefix('the number ')}"
-    elif kind == "literal_error":
-        options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        message = f"expected one of {', '.join(options)} for {name}, not {describe(value)}"
-        hint = near(value, options) if isinstance(value, str) else None
-    elif kind in ("string_too_short", "too_short"):
-        message = f"{name} may not be empty"
-    elif kind in ("string_too_long", "too_long"):
-        message = f"{name} may have {context['max_length']} {'characters' if 'string' in kind else 'entries'} at most"
-    else:
-        message = finding["msg"]
-    problems.add(place, message, hint)

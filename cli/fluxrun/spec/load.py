@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.errors import MissingFile
-from fluxrun.spec.check import check, find
+from fluxrun.spec.check import check
 from fluxrun.spec.compose import compose
 from fluxrun.spec.expand import expand, override
 from fluxrun.spec.part import to_plain
 from fluxrun.spec.problems import Problems
 from fluxrun.spec.read import MAX_BYTES, decode, read
+from fluxrun.spec.scalars import scalar
 from fluxrun.spec.schema.root import NAME, Spec
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar
@@ -36,10 +37,6 @@ class Loaded:
     text: bytes  # the file, byte for byte
     origin: str  # its path, or "-"
     overrides: tuple[str, ...]  # of FLUXRUN_SET, then of --set
-
-    def place(self, path: str) -> Place:
-        """Where a spec path stands, or the nearest key above it."""
-        return find(self.tree, path)
 
 
 def load(config: str, overrides: Sequence[str] = (), name: str | None = None) -> Loaded:
@@ -93,8 +90,6 @@ def _float(x: float) -> str:
 
 def _text(dumper: Any, value: str) -> Any:
     """Quote what either version of YAML, 1.1 or 1.2, would read as something else than text."""
-    from fluxrun.spec.read import scalar
-
     style = None if isinstance(scalar(value), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 

@@ -8,7 +8,6 @@ problems.raise_if_any()                     raises SpecError, which holds the so
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -127,7 +126,3 @@ def as_github(problems: Sequence[Problem]) -> str:
 
 def _escape(text: str, more: str) -> str:
     return "".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text)
-
-
-def dump_json(problems: Sequence[Problem]) -> str:
-    return json.dumps(as_json(problems), ensure_ascii=False)

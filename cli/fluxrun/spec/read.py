@@ -20,23 +20,15 @@ from typing import Any
 import yaml
 
 from fluxrun.spec.problems import Problems
+from fluxrun.spec.scalars import scalar
 from fluxrun.spec.text import Place, Source
-from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, Value
+from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 50
 MAX_VALUES = 20_000  # the parser takes about 50 microseconds for each
 
-WORDS: dict[str, Value] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-INTEGER = re.compile(r"[-+]?[0-9]+")
-OCTAL, HEXADECIMAL = re.compile(r"0o[0-7]+"), re.compile(r"0x[0-9a-fA-F]+")
-FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 VARIABLE = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:(?P<default>[^{}]*))?\}")
-SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 HINTS = {
     "mapping values are not allowed here": "is the indentation right? text with ': ' in it needs quotes",
@@ -45,25 +37,6 @@ HINTS = {
     "expected <block end>, but found '<block mapping start>'": "keys of one map must be indented alike",
     "expected <block end>, but found '<scalar>'": "text with quotes inside must be quoted as a whole",
 }
-
-
-def scalar(text: str) -> Value:
-    """A plain scalar by the core schema of YAML 1.2.
-
-    >>> scalar("1e-3"), scalar("010"), scalar("no"), scalar("~"), scalar("0x1F"), scalar("12:30:45")
-    (0.001, 10, 'no', None, 31, '12:30:45')
-    """
-    if text in WORDS:
-        return WORDS[text]
-    if INTEGER.fullmatch(text):
-        return int(text)
-    if OCTAL.fullmatch(text) or HEXADECIMAL.fullmatch(text):
-        return int(text, 0)
-    if FLOAT.fullmatch(text):
-        return float(text)
-    if SPECIAL.fullmatch(text):
-        return float(text.replace(".", ""))
-    return text
 
 
 def decode(data: bytes, name: str, directory: Path, problems: Problems, order: int = 0) -> Source:
