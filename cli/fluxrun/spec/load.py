@@ -1,8 +1,6 @@
 """A spec from a file or standard input, with overrides on top.
 
-    order: the file that is extended < the file < FLUXRUN_SET (one KEY=VALUE a line) < --set
-
-load("configs/digits.yaml", ["train.epochs=5"])  ->  Loaded(spec, tree, text, overrides)
+    the file that is extended  <  the file  <  FLUXRUN_SET (one KEY=VALUE a line)  <  --set
 """
 
 from __future__ import annotations
