@@ -14,10 +14,10 @@ from importlib import import_module
 from typing import Any
 
 from llvmlite import ir
-from numba.core.cgutils import unpack_tuple
 from numba.extending import intrinsic
 
 types: Any = import_module("numba.types")
+cgutils: Any = import_module("numba.core.cgutils")
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 
@@ -37,7 +37,7 @@ def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _polynomial(typing: Any, x: Any, coefficients: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        *rest, y = unpack_tuple(builder, args[1])
+        *rest, y = cgutils.unpack_tuple(builder, args[1])
         for c in reversed(rest):
             y = builder.fma(y, args[0], c)
         return y

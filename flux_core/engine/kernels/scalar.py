@@ -73,12 +73,18 @@ function = njit(error_model="numpy", forceinline=True)
 
 
 @function
+def power_of_2(shifted: Any) -> Any:
+    """2^n of n + ROUND_127: the last bits of that sum, n + 127, are the exponent of 2^n."""
+    return number(np.int32(bits(shifted) << 23))
+
+
+@function
 def exp_within(x: Any) -> Any:
     """eˣ for EXP_LEAST <= x <= EXP_MOST, or NaN."""
     shifted = fma(x, HALF_LOG2_E, ROUND_127)
     m = shifted - ROUND_127
     r = fma(m, -TWO * LN2_LO, fma(m, -TWO * LN2_HI, x))
-    scale = number(np.int32(bits(shifted) << 23))
+    scale = power_of_2(shifted)
     return polynomial(r, EXP) * scale * scale  # in two steps: 2^2m may be too small or too large a number
 
 
@@ -97,7 +103,7 @@ def expm1(x: Any) -> Any:
     shifted = fma(clipped, LOG2_E, ROUND_126)
     n = shifted - ROUND_126
     r = fma(n, -LN2_LO, fma(n, -LN2_HI, clipped))
-    half_scale = number(np.int32(bits(shifted) << 23))  # half, as 2^128 is no number
+    half_scale = power_of_2(shifted)  # half, as 2^128 is no number
     y = fma(r * r, polynomial(r, EXPM1), r)
     y = TWO * fma(half_scale, y, half_scale - HALF)
     return x if absolute(x) < TINY else y
@@ -150,7 +156,7 @@ def expm1_near(x: Any) -> Any:
     """exp(x) - 1 for |x| <= 20, or NaN."""
     shifted = fma(x, LOG2_E, ROUND_127)
     r = fma(shifted - ROUND_127, -LN2, x)
-    scale = number(np.int32(bits(shifted) << 23))
+    scale = power_of_2(shifted)
     return fma(scale, fma(r * r, polynomial(r, EXPM1), r), scale - ONE)
 
 
