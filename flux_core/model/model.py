@@ -20,7 +20,7 @@ import numpy as np
 from flux_core.dims import Batch, BatchSeq, Seq, rawbatch, rebatch, rebatchseq
 from flux_core.errors import BackpropError, GraphError
 from flux_core.interpreter import current_run, interpret
-from flux_core.ir import Graph, Node, Param, accumulate, call, graph, has_own, topological
+from flux_core.ir import Graph, Node, Param, Step, accumulate, call, graph, has_own, input_node, topological
 from flux_core.passes import GradGraph, TypeTree, grad, infer_types, laid_out, shape_tree, type_tree, verify
 from flux_core.passes.atomise import name_of
 
@@ -128,21 +128,17 @@ def update(m: M, eta: float) -> M:
 def infer(m: Any, *shapes: Any) -> Any:
     """infer(m, shape...) => the shape of the output, without running: batch axis first, tuples as tuples of shapes.
 
-    Raises ShapeError where sizes do not fit, GraphError for a model that has no graph.
+    Raises ShapeError where sizes do not fit. A plain function is tried on zeros; a model with a `back` of its own and
+    no graph needs a method infer(*shapes), or GraphError is raised.
     """
     return shape_tree(output_type(m, *map(type_tree, shapes)))
 
 
 def output_type(m: Any, *inputs: TypeTree) -> TypeTree:
     """The type of the output of a model at inputs of these types."""
-    if has_own(m, "infer_types"):
-        known: TypeTree = m.infer_types(*inputs)
-        return known
-    if has_own(m, "infer"):
-        return type_tree(m.infer(*map(shape_tree, inputs)))
-    whole = laid_out(m)
-    if whole is None:
-        raise GraphError(f"{name_of(m)} has no graph, so its output shape is known only after a run")
+    x = [input_node(i) for i in range(len(inputs))]
+    whole = laid_out(Graph(call(m, *x, step=Step("", name_of(m))), len(x)))
+    assert whole is not None  # a Graph has a graph
     return infer_types(whole, inputs)[whole.output]
 
 
