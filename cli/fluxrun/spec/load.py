@@ -1,6 +1,6 @@
 """A spec from a file or standard input, with overrides on top.
 
-    the file that is extended  <  the file  <  FLUXRUN_SET (one KEY=VALUE a line)  <  --set
+the file that is extended  <  the file  <  FLUXRUN_SET (one KEY=VALUE a line)  <  --set
 """
 
 from __future__ import annotations
