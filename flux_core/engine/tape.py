@@ -8,7 +8,7 @@ that was compiled before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,18 +47,19 @@ def lay_out(
     graph: Graph,
     inputs: Sequence[TypeTree],
     run: Run = EVALUATION,
-    fixed: Callable[[Node, int], bool] | None = None,
+    placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda results: (),
+    kept: Sequence[int] = (),
 ) -> Layout:
     """Simplify a graph for inputs of these types, and place its buffers; outside training nothing is dropped out.
 
-    `fixed(node, i)` tells whether result `i` is written to memory that the caller owns.
+    `placed` picks, of the owners of the results, those that are written to memory of the caller's; `kept` are the
+    numbers of inputs that something behind the graph reads.
     """
     simple = simplify(graph if run.training else undropped(graph), inputs)
     fused, types = fuse(simple, infer_types(simple, inputs))
     legal, types = legalise(fused, types)
     first = schedule(legal, types)
-    placed = [] if fixed is None else [n for i, n in enumerate(first.results) if fixed(first.owner[n], i)]
-    plan = schedule(legal, types, placed) if placed else first
+    plan = schedule(legal, types, list(placed([first.owner[node] for node in first.results])), kept)
     offsets, size = memory(plan.buffers)
     leaves = {n.attrs["index"]: n for n in plan.order if n.op == "input"}
     constants = tuple(n for n in plan.order if n.op == "constant")

@@ -3,7 +3,7 @@
     rule.step(x, g, *slots, *numbers) -> (x, *slots)
 
 `x` is a parameter, `g` its gradient, already scaled, clipped and (in all but AdamW) decayed; the numbers are
-what one step needs, computed once per step in double precision by `rule.numbers`. A step is written so that
+what one step needs, computed in double precision by `rule.numbers`, for one step or for an array of them. A step is written so that
 the same text works on NumPy arrays (the meaning) and on scalars inside Numba (the fused loop): only
 arithmetic and functions that exist in both, and no literal numbers, because `1 - beta` is double precision
 in Numba and single precision in NumPy.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ class Rule:
 
     step: Callable[..., tuple[Any, ...]]
     slots: tuple[str, ...]
-    numbers: Callable[[Hyper, int, float], tuple[float, ...]]
+    numbers: Callable[[Hyper, Any, Any], tuple[Any, ...]]
     decoupled: bool = False
 
 
@@ -86,22 +85,22 @@ def adam_step(
     return x - rate * (mean / (correction * np.sqrt(square) + epsilon)), mean, square
 
 
-def plain_numbers(hyper: Hyper, step: int, rate: float) -> tuple[float, ...]:
+def plain_numbers(hyper: Hyper, step: Any, rate: Any) -> tuple[Any, ...]:
     """The numbers of SGD: the learning rate alone."""
     return (rate,)
 
 
-def momentum_numbers(hyper: Hyper, step: int, rate: float) -> tuple[float, ...]:
+def momentum_numbers(hyper: Hyper, step: Any, rate: Any) -> tuple[Any, ...]:
     """The numbers of SGD with a velocity."""
     return rate, hyper["momentum"]
 
 
-def rmsprop_numbers(hyper: Hyper, step: int, rate: float) -> tuple[float, ...]:
+def rmsprop_numbers(hyper: Hyper, step: Any, rate: Any) -> tuple[Any, ...]:
     """The numbers of RMSProp."""
     return rate, hyper["decay"], 1.0 - hyper["decay"], hyper["epsilon"]
 
 
-def adam_numbers(hyper: Hyper, step: int, rate: float) -> tuple[float, ...]:
+def adam_numbers(hyper: Hyper, step: Any, rate: Any) -> tuple[Any, ...]:
     """The numbers of Adam at `step`, counted from 1: both bias corrections are folded in.
 
     >>> adam_numbers({"beta1": 0.5, "beta2": 0.75, "epsilon": 0.0}, 1, 1.0)
@@ -114,7 +113,7 @@ def adam_numbers(hyper: Hyper, step: int, rate: float) -> tuple[float, ...]:
         1.0 - beta1,
         beta2,
         1.0 - beta2,
-        1.0 / sqrt(1.0 - beta2**step),
+        1.0 / (1.0 - beta2**step) ** 0.5,
         hyper["epsilon"],
     )
 

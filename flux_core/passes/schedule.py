@@ -65,10 +65,13 @@ def flat_results(graph: Graph) -> tuple[Node, ...]:
     return tuple(found)
 
 
-def schedule(graph: Graph, types: Mapping[Node, TypeTree], placed: Sequence[Node] = ()) -> Schedule:
+def schedule(
+    graph: Graph, types: Mapping[Node, TypeTree], placed: Sequence[Node] = (), kept: Sequence[int] = ()
+) -> Schedule:
     """Order the nodes of a graph of arrays and find the lives of their buffers.
 
-    `placed` are nodes whose memory is elsewhere; inputs live from the beginning, results to the end.
+    `placed` are nodes whose memory is elsewhere; inputs live from the beginning, results and the inputs numbered in
+    `kept` to the end.
     """
     results = flat_results(graph)
     wanted = _needed(results)
@@ -86,7 +89,7 @@ def schedule(graph: Graph, types: Mapping[Node, TypeTree], placed: Sequence[Node
         last[mine] = max(last.get(mine, -1), position[node])
         for x in reads(node):
             last[owner[x]] = max(last[owner[x]], position[node])
-    for node in results:
+    for node in (*results, *(n for n in order if n.op == "input" and n.attrs["index"] in kept)):
         last[owner[node]] = len(order)
     for node in order:
         heir = _inheritance(node, position[node], owner, last, types, elsewhere)

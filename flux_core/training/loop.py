@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data import Dataset, Examples
+from flux_core.engine.lower import CannotLowerError
 from flux_core.errors import DataError
-from flux_core.ops import Run
 from flux_core.optim import Constant, Plateau
-from flux_core.philox import Stream
+from flux_core.training.engine import Engine, ReferenceEngine
 from flux_core.training.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
 from flux_core.training.metrics import METRICS, Meter, Metric, higher_is_better
+from flux_core.training.on_tape import TapeEngine
 from flux_core.training.plan import Plan
 from flux_core.training.state import Position, restore, state_of
 from flux_core.training.stepper import Stepper
 
 PROGRESS_SECONDS = 0.1
+STRETCH_SECONDS = 0.1
 
 
 class Fit:
@@ -37,9 +40,12 @@ class Fit:
     """
 
     def __init__(self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None) -> None:
-        self.model, self.dataset, self.plan = model, dataset, plan
+        self.model, self.plan = model, plan
+        self.dataset = _prepared(dataset, plan)
         self.metrics = _metrics(plan, dataset)
-        self.stepper = Stepper(model, plan.loss_function(), plan.optimizer)
+        stepper = Stepper(model, plan.loss_function(), plan.optimizer)
+        self.engine = _engine(stepper, plan, self.metrics, self.dataset.train)
+        self._pace_steps = 1
         self.schedule = plan.schedule or Constant()
         rows = len(dataset.train)
         self.steps_per_epoch = rows // plan.batch_size if plan.drop_last else -(-rows // plan.batch_size)
@@ -55,7 +61,7 @@ class Fit:
         self._stop: Status | None = None
         self._began = time.monotonic()
         if state is not None:
-            self.at, self.best = restore(state, self.stepper, self.meter, self._resolved())
+            self.at, self.best = restore(state, self.engine, self.meter, plan, self._resolved())
 
     def stop(self, status: Status) -> None:
         """Ask the loop to end before its next step, resumable."""
@@ -65,11 +71,11 @@ class Fit:
         """Everything that a checkpoint holds, copied; to be asked for between two events."""
         if self._last is not None:
             return self._last
-        return state_of(self.at, self.stepper, self.meter, self.best, self.plan, self.dataset, self._resolved())
+        return state_of(self.at, self.engine, self.meter, self.best, self.plan, self.dataset, self._resolved())
 
     def __iter__(self) -> Iterator[Event]:
         self._began = time.monotonic()
-        parameters = sum(p.size for p in self.stepper.params.values())
+        parameters = sum(p.size for p in self.engine.params.values())
         yield Started(
             parameters, self.steps_per_epoch, self.plan.epochs, self.at.epoch, self.at.step, len(self.dataset.train)
         )
@@ -87,39 +93,33 @@ class Fit:
     def _epoch(self) -> Iterator[Event]:
         """Train for the rest of an epoch, or until asked to stop, and evaluate."""
         plan, at, train = self.plan, self.at, self.dataset.train
-        order = self._order()
+        order = self.engine.order(len(train), at.epoch) if plan.shuffle else None
         began = reported = time.monotonic()
-        examples = 0
-        rate = self._rate()
+        behind = at.step_in_epoch
         while at.step_in_epoch < self.steps_per_epoch and not self._out_of_steps():
             if self._stop is not None:
                 return
-            rows = order[at.step_in_epoch * plan.batch_size : (at.step_in_epoch + 1) * plan.batch_size]
-            x, y = train.x[rows], self._targets(train.y[rows])
-            rate = self._rate()
-            loss, prediction = self.stepper.step(
-                (x,),
-                y,
-                learning_rate=rate,
-                run=Run(training=True, seed=plan.seed, step=at.step),
-                clip_norm=plan.clip_norm,
-                clip_value=plan.clip_value,
-            )
-            at.step, at.step_in_epoch, examples = at.step + 1, at.step_in_epoch + 1, examples + len(rows)
-            self.meter.add(loss, prediction, y)
+            rates = [self._rate(at.step + i) for i in range(self._stretch())]
+            started = time.monotonic()
+            self.engine.train(train, order, at.step_in_epoch, rates, at.step, self.meter)
+            at.step, at.step_in_epoch = at.step + len(rates), at.step_in_epoch + len(rates)
             now = time.monotonic()
+            self._pace(len(rates), now - started)
             if now - reported >= PROGRESS_SECONDS:
                 reported = now
-                yield Progress(at.epoch, at.step, at.step_in_epoch, self.meter.mean_loss, examples / (now - began))
+                speed = (at.step_in_epoch - behind) * plan.batch_size / (now - began)
+                yield Progress(at.epoch, at.step, at.step_in_epoch, self.meter.mean_loss, speed)
             if plan.every_steps and at.step % plan.every_steps == 0 and at.step_in_epoch < self.steps_per_epoch:
                 yield Snapshot("last", self.state(), {})
         seconds = time.monotonic() - began
+        rows = min(at.step_in_epoch * plan.batch_size, len(train)) - behind * plan.batch_size
+        rate = self._rate(at.step - 1)
         metrics = self.meter.values("train")
         if self.dataset.valid is not None:
             metrics |= self._evaluate("valid", self.dataset.valid)
         improved = self._close_epoch(metrics)
         yield EpochEnded(
-            at.epoch, at.step, metrics, rate, time.monotonic() - began, examples / max(seconds, 1e-9), improved
+            at.epoch, at.step, metrics, rate, time.monotonic() - began, rows / max(seconds, 1e-9), improved
         )
         if improved:
             yield Snapshot("best", self.state(), metrics)
@@ -149,7 +149,7 @@ class Fit:
         improved = at.leader.observe(metrics[plan.monitor], 0.0, self._higher(plan.monitor))
         if improved:
             at.best, at.best_epoch = dict(metrics), at.epoch
-            self.best = {name: p.x.copy() for name, p in self.stepper.params.items()}
+            self.best = {name: p.x.copy() for name, p in self.engine.params.items()}
         return improved
 
     def _test(self) -> Iterator[Event]:
@@ -157,7 +157,7 @@ class Fit:
         self._last = self.state()
         if self.best is not None:
             for name, array in self.best.items():
-                self.stepper.params[name].x[...] = array
+                self.engine.params[name].x[...] = array
         if self.dataset.test is not None:
             metrics = self._evaluate("test", self.dataset.test)
             self.at.final |= metrics
@@ -167,28 +167,27 @@ class Fit:
 
     def _evaluate(self, split: str, examples: Examples) -> dict[str, float]:
         meter = Meter(self.metrics)
-        for start in range(0, len(examples), self.plan.batch_size):
-            part = slice(start, start + self.plan.batch_size)
-            y = self._targets(examples.y[part])
-            meter.add(*self.stepper.evaluate((examples.x[part],), y), y)
+        self.engine.evaluate(examples, meter)
         return meter.values(split)
 
-    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Targets as the loss takes them: ids, or floats with an axis for the targets."""
-        if self.plan.labels:
-            return y
-        return y.astype(np.float32).reshape(len(y), -1)
+    def _stretch(self) -> int:
+        """How many steps to take before the next look around: to the end of the epoch at most."""
+        at, plan = self.at, self.plan
+        steps = min(self._pace_steps, self.steps_per_epoch - at.step_in_epoch)
+        if plan.max_steps is not None:
+            steps = min(steps, plan.max_steps - at.step)
+        if plan.every_steps:
+            steps = min(steps, plan.every_steps - at.step % plan.every_steps)
+        return steps
 
-    def _order(self) -> NDArray[np.int64]:
-        """The rows of this epoch in their order, int64 (examples,)."""
-        rows = len(self.dataset.train)
-        if not self.plan.shuffle:
-            return np.arange(rows)
-        return Stream.of(self.plan.seed, "shuffle").permutation(rows, step=self.at.epoch)
+    def _pace(self, steps: int, seconds: float) -> None:
+        """Bring the next stretch near STRETCH_SECONDS, at most four times as long as this one."""
+        wanted = int(steps * STRETCH_SECONDS / max(seconds, 1e-6))
+        self._pace_steps = max(1, min(wanted, 4 * self._pace_steps))
 
-    def _rate(self) -> float:
+    def _rate(self, step: int) -> float:
         base, at = self.plan.optimizer.hyper["learning_rate"], self.at
-        return self.schedule.rate(base, at.step, at.epoch, self.steps_per_epoch, self.plan.epochs, at.schedule)
+        return self.schedule.rate(base, step, at.epoch, self.steps_per_epoch, self.plan.epochs, at.schedule)
 
     def _resolved(self) -> dict[str, Any]:
         base = self.plan.optimizer.hyper["learning_rate"]
@@ -203,6 +202,29 @@ class Fit:
     def _ended(self, status: Status) -> Ended:
         at, seconds = self.at, time.monotonic() - self._began
         return Ended(status, at.reason, at.epoch, at.step, seconds, at.best, at.best_epoch, at.final)
+
+
+def _engine(stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples: Examples) -> Engine:
+    """The engine that the plan asks for; a model that has no tape is interpreted."""
+    if plan.engine == "tape":
+        try:
+            return TapeEngine(stepper, plan, metrics, examples)
+        except CannotLowerError:
+            pass
+    return ReferenceEngine(stepper, plan)
+
+
+def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
+    """The dataset with targets as the loss takes them: ids, or floats with an axis for the targets."""
+    if plan.labels:
+        return dataset
+
+    def floats(part: Examples | None) -> Examples | None:
+        return part and Examples(part.x, part.y.astype(np.float32).reshape(len(part), -1))
+
+    train = floats(dataset.train)
+    assert train is not None  # a dataset has training examples
+    return replace(dataset, train=train, valid=floats(dataset.valid), test=floats(dataset.test))
 
 
 def _metrics(plan: Plan, dataset: Dataset) -> tuple[Metric, ...]:

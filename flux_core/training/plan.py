@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from flux_core.layers import LOSSES
 from flux_core.optim import Optimizer, Schedule
@@ -42,6 +42,7 @@ class Plan:
     early_stop: EarlyStop | None = None
     monitor: str | None = None
     every_steps: int | None = None
+    engine: Literal["tape", "reference"] = "tape"
     max_steps: int | None = None
 
     def loss_function(self) -> Loss:

@@ -23,9 +23,9 @@ from flux_core.training.events import TrainState
 
 if TYPE_CHECKING:
     from flux_core.data import Dataset
+    from flux_core.training.engine import Engine
     from flux_core.training.metrics import Meter
     from flux_core.training.plan import Plan
-    from flux_core.training.stepper import Stepper
 
 FORMAT = 1
 
@@ -70,7 +70,7 @@ def copied(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
 
 def state_of(
     at: Position,
-    stepper: Stepper,
+    engine: Engine,
     meter: Meter,
     best: Mapping[str, NDArray[Any]] | None,
     plan: Plan,
@@ -78,9 +78,9 @@ def state_of(
     schedule: dict[str, Any],
 ) -> TrainState:
     """Everything that `restore` needs, and what a later reader of the model does."""
-    arena = stepper.arena
+    arena = engine.arena
     tensors = copied(arena.views(arena.x), "params")
-    for slot, flat in stepper.state.slots.items():
+    for slot, flat in engine.state.slots.items():
         tensors |= copied(arena.views(flat), f"slots/{slot}")
     if best is not None:
         tensors |= copied(best, "best")
@@ -89,7 +89,7 @@ def state_of(
         "position": _plain(asdict(at)),
         "meter": meter.to_json(),
         "schedule": schedule,
-        "optimizer": {"name": plan.optimizer.name, **plan.optimizer.hyper, "updates": stepper.state.step},
+        "optimizer": {"name": plan.optimizer.name, **plan.optimizer.hyper, "updates": engine.state.step},
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "task": dataset.task,
@@ -101,7 +101,7 @@ def state_of(
 
 
 def restore(
-    state: TrainState, stepper: Stepper, meter: Meter, schedule: dict[str, Any]
+    state: TrainState, engine: Engine, meter: Meter, plan: Plan, schedule: dict[str, Any]
 ) -> tuple[Position, dict[str, NDArray[Any]] | None]:
     """Put a kept state into a stepper and a meter; the position and the best weights come back.
 
@@ -110,17 +110,17 @@ def restore(
     tensors, meta = state.tensors, state.meta
     if meta.get("train_format") != FORMAT:
         raise CheckpointError(f"the checkpoint has format {meta.get('train_format')}, this program reads {FORMAT}")
-    if meta["optimizer"]["name"] != stepper.optimizer.name:
+    if meta["optimizer"]["name"] != plan.optimizer.name:
         raise CheckpointError(
-            f"the checkpoint was made with {meta['optimizer']['name']}, the training uses {stepper.optimizer.name}"
+            f"the checkpoint was made with {meta['optimizer']['name']}, the training uses {plan.optimizer.name}"
         )
     if meta["schedule"] != schedule:
         raise CheckpointError("the checkpoint's learning-rate schedule is not the one of this training")
-    arena = stepper.arena
+    arena = engine.arena
     _fill(arena.views(arena.x), tensors, "params")
-    for slot, flat in stepper.state.slots.items():
+    for slot, flat in engine.state.slots.items():
         _fill(arena.views(flat), tensors, f"slots/{slot}")
-    stepper.state = OptState(stepper.state.slots, meta["optimizer"]["updates"])
+    engine.state = OptState(engine.state.slots, meta["optimizer"]["updates"])
     meter.restore(meta["meter"])
     kept = dict(meta["position"])
     for name in ("stopper", "leader"):

@@ -17,7 +17,7 @@ def loss_sum(arena: Any, operands: Any) -> None:
 
 
 def accuracy(arena: Any, operands: Any) -> None:
-    """operands: prediction (rows, n), ids, sums, rows, n: [rows whose largest value is at its id]."""
+    """operands: prediction (rows, n), ids, sums, rows, n, ids in an example: [rows whose largest is at their id]."""
     ids, n, right = as_int64(at(arena, operands[1])), operands[4], 0
     for i in range(operands[3]):
         x = at(arena, operands[0] + i * n)
@@ -25,7 +25,7 @@ def accuracy(arena: Any, operands: Any) -> None:
         for j in range(1, n):
             best = j if x[j] > x[best] else best
         right += best == ids[i]
-    as_float64(at(arena, operands[2]))[0] += right
+    as_float64(at(arena, operands[2]))[0] += right / operands[5]
 
 
 def binary_accuracy(arena: Any, operands: Any) -> None:
@@ -37,7 +37,7 @@ def binary_accuracy(arena: Any, operands: Any) -> None:
 
 
 def top_k(arena: Any, operands: Any) -> None:
-    """operands: prediction (rows, n), ids, sums, rows, n, k: [rows whose id is among the k largest]."""
+    """operands: prediction (rows, n), ids, sums, rows, n, k, ids in an example: [rows whose id is in the k largest]."""
     ids, n, right = as_int64(at(arena, operands[1])), operands[4], 0
     for i in range(operands[3]):
         x = at(arena, operands[0] + i * n)
@@ -45,7 +45,7 @@ def top_k(arena: Any, operands: Any) -> None:
         for j in range(n):
             before += x[j] > x[ids[i]] or (x[j] == x[ids[i]] and j < ids[i])
         right += before < operands[5]
-    as_float64(at(arena, operands[2]))[0] += right
+    as_float64(at(arena, operands[2]))[0] += right / operands[6]
 
 
 def absolute_error(arena: Any, operands: Any) -> None:

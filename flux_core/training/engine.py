@@ -1,0 +1,113 @@
+"""Engines: two ways to run the same training.
+
+    Engine.train(...)     some steps over the rows of an order; the meter gathers loss and metrics
+    Engine.evaluate(...)  one pass over a split
+
+`ReferenceEngine` interprets the graph, one minibatch at a time; `TapeEngine` (in `on_tape`) runs many steps by one
+call of machine code. Both update the same arena.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data import Examples
+from flux_core.engine.arena import Arena
+from flux_core.ir import Param
+from flux_core.ops import Run
+from flux_core.optim import OptState
+from flux_core.philox import Stream
+from flux_core.training.metrics import Meter
+from flux_core.training.plan import Plan
+from flux_core.training.stepper import Stepper
+
+
+class Engine(ABC):
+    """Trains a model by a plan; holds its Params in an arena and the state of the optimiser."""
+
+    name: str
+    params: dict[str, Param]
+    arena: Arena
+    state: OptState
+
+    @abstractmethod
+    def train(
+        self,
+        examples: Examples,
+        order: NDArray[np.int64] | None,
+        first: int,
+        rates: Sequence[float],
+        step: int,
+        meter: Meter,
+    ) -> None:
+        """Take `len(rates)` steps on the minibatches from number `first` on of the order (None: as they lie).
+
+        `step` steps of the training are behind. Raises Diverged, with nothing updated in that step.
+        """
+
+    @abstractmethod
+    def evaluate(self, examples: Examples, meter: Meter) -> None:
+        """Measure a whole split."""
+
+    @abstractmethod
+    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
+        """The shuffled order of an epoch, int64 (rows,)."""
+
+
+class ReferenceEngine(Engine):
+    """The interpreter, NumPy only."""
+
+    name = "reference"
+
+    def __init__(self, stepper: Stepper, plan: Plan) -> None:
+        self.stepper, self.plan = stepper, plan
+        self.params, self.arena = stepper.params, stepper.arena
+
+    @property
+    def state(self) -> OptState:
+        """The state of the optimiser."""
+        return self.stepper.state
+
+    @state.setter
+    def state(self, state: OptState) -> None:
+        self.stepper.state = state
+
+    def train(
+        self,
+        examples: Examples,
+        order: NDArray[np.int64] | None,
+        first: int,
+        rates: Sequence[float],
+        step: int,
+        meter: Meter,
+    ) -> None:
+        """One interpreted step after the other."""
+        size = self.plan.batch_size
+        for i, rate in enumerate(rates):
+            part = slice((first + i) * size, (first + i + 1) * size)
+            rows = part if order is None else order[part]
+            x, y = examples.x[rows], examples.y[rows]
+            loss, prediction = self.stepper.step(
+                (x,),
+                y,
+                learning_rate=rate,
+                run=Run(training=True, seed=self.plan.seed, step=step + i),
+                clip_norm=self.plan.clip_norm,
+                clip_value=self.plan.clip_value,
+            )
+            meter.add(loss, prediction, y)
+
+    def evaluate(self, examples: Examples, meter: Meter) -> None:
+        """Minibatch after minibatch."""
+        for start in range(0, len(examples), self.plan.batch_size):
+            part = slice(start, start + self.plan.batch_size)
+            y = examples.y[part]
+            meter.add(*self.stepper.evaluate((examples.x[part],), y), y)
+
+    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
+        """By the stream of the seed."""
+        return Stream.of(self.plan.seed, "shuffle").permutation(rows, step=epoch)

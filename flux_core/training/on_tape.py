@@ -1,0 +1,353 @@
+"""Training on the tape: Python makes the tape and is then entered once for many steps.
+
+    minibatch ─▶ forward, loss, backward, norm │ clip, update, sums        one row of the tape each
+                                               └ a loss or gradient that is not finite stops here
+
+A tape is made for each size of minibatch (the last one of an epoch may be smaller), and one without the backward
+part for evaluation; all work on the same arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.data import Examples
+from flux_core.engine.arena import LINE, aligned
+from flux_core.engine.kernel import Kernel
+from flux_core.engine.lower import CannotLowerError, Instruction
+from flux_core.engine.store import Store, default_store
+from flux_core.engine.tape import WIDTH, Layout, Tape, encode, lay_out, offset
+from flux_core.engine.update import update_kernel
+from flux_core.errors import Diverged
+from flux_core.ir import Node, Param, is_leaf
+from flux_core.ops import Run
+from flux_core.optim import OptState
+from flux_core.passes import Type
+from flux_core.passes.schedule import units
+from flux_core.philox import Stream
+from flux_core.training.engine import Engine
+from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, RSquared, TopK
+from flux_core.training.plan import Plan
+from flux_core.training.stepper import Stepper
+
+LOSS_SUMS = 2  # Σ loss and rows stand in front of the sums of the metrics
+INPUTS = 2  # x and y
+
+
+@dataclass(frozen=True)
+class Program:
+    """A tape for one size of minibatch, as the loop wants it; `checked` rows come before the look at the loss."""
+
+    tape: Tape
+    rows: NDArray[np.int64]
+    checked: int
+    loss: int
+    inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
+
+
+class TapeEngine(Engine):
+    """Machine code for whole stretches of steps.
+
+    Raises CannotLowerError when the model has something that only the interpreter runs.
+    """
+
+    name = "tape"
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        plan: Plan,
+        metrics: tuple[Metric, ...],
+        examples: Examples,
+        store: Store | None = None,
+    ) -> None:
+        if stepper.graph.opaque:
+            raise CannotLowerError("the model calls a plain function, which has no graph")
+        if stepper.arena.dtype != np.float32:
+            raise CannotLowerError("the tape is for float32")
+        self.params, self.arena, self.state = stepper.params, stepper.arena, stepper.state
+        self.plan, self.metrics, self.graph = plan, metrics, stepper.graph
+        self.optimizer = stepper.optimizer
+        self.store = store or default_store()
+        self._steps = self.store.function(Kernel.written("steps", "loop"))
+        self._shuffle = self.store.function(Kernel.written("shuffle", "shuffle"))
+        self._starts = {id(p): self.arena.spans[name][0] for name, p in self.params.items()}
+        self._numbers_width = 3 + len(self.optimizer.numbers(1, 1.0))
+        self._numbers = aligned(self._numbers_width, np.float32)
+        self._limit = aligned(LINE, np.float32)
+        self._norm, self._counter, self._result = (aligned(LINE, kind) for kind in (np.float64, np.int64, np.int64))
+        self._scales = [np.atleast_1d(1.0 if m.scale is None else m.scale).astype(np.float64) for m in metrics]
+        self._sums: NDArray[np.float64] | None = None
+        self._programs: dict[tuple[int, bool], Program] = {}
+        self._program(examples, min(plan.batch_size, len(examples)), True)  # what cannot be lowered shows here
+
+    def train(
+        self,
+        examples: Examples,
+        order: NDArray[np.int64] | None,
+        first: int,
+        rates: Sequence[float],
+        step: int,
+        meter: Meter,
+    ) -> None:
+        """One call for the full minibatches, one for a smaller last."""
+        size = self.plan.batch_size
+        full = min(len(rates), len(examples) // size - first)
+        rest = len(examples) - (first + full) * size if full < len(rates) else 0
+        for steps, rows, begin in ((full, size, first * size), (int(rest > 0), rest, (first + full) * size)):
+            if steps:
+                numbers = self._number_table(np.asarray(rates[:steps]), self.state.step)
+                rates = rates[steps:]
+                done = self._run(
+                    self._program(examples, rows, True), examples, order, begin, rows, steps, step, numbers, meter
+                )
+                step += done
+                self.state = OptState(self.state.slots, self.state.step + done)
+
+    def evaluate(self, examples: Examples, meter: Meter) -> None:
+        """The tape without its backward part."""
+        size = self.plan.batch_size
+        full = len(examples) // size
+        rest = len(examples) - full * size
+        for steps, rows, begin in ((full, size, 0), (int(rest > 0), rest, full * size)):
+            if steps:
+                program = self._program(examples, rows, False)
+                self._run(program, examples, None, begin, rows, steps, 0, None, meter)
+
+    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
+        """By the stream of the seed, in machine code."""
+        order = np.empty(rows, np.int64)
+        key = Stream.of(self.plan.seed, "shuffle").key
+        operands = np.array([offset(order, self.arena.x), rows, epoch, *key], np.int64)
+        self._shuffle(self.arena.x.ctypes.data, operands.ctypes.data)
+        return order
+
+    def _run(
+        self,
+        program: Program,
+        examples: Examples,
+        order: NDArray[np.int64] | None,
+        begin: int,
+        rows: int,
+        steps: int,
+        step: int,
+        numbers: NDArray[np.float32] | None,
+        meter: Meter,
+    ) -> int:
+        """Run a program over minibatches and return how many it did. Raises Diverged."""
+        base = self.arena.x
+        sources = (np.ascontiguousarray(examples.x), np.ascontiguousarray(examples.y))
+        inputs = np.array(
+            [(offset(s, base), *target) for s, target in zip(sources, program.inputs, strict=True)], np.int64
+        )
+        self._load(meter)
+        self._counter[0], self._result[:2] = step, 0
+        training = numbers is not None
+        operands = [
+            offset(program.rows, base),
+            len(program.rows),
+            WIDTH,
+            program.checked,
+            steps,
+            rows,
+            -1 if order is None else offset(order, base),
+            begin,
+            len(inputs),
+            offset(inputs, base),
+            program.loss,
+            offset(self._norm, base) if training else -1,
+            0 if numbers is None else offset(numbers, base),
+            0 if numbers is None else self._numbers_width,
+            offset(self._numbers, base),
+            offset(self._counter, base),
+            offset(self._result, base),
+        ]
+        words = np.array(operands, np.int64)
+        self._steps(base.ctypes.data, words.ctypes.data)
+        self._store(meter)
+        done, fault = int(self._result[0]), int(self._result[1])
+        if fault and training:
+            self.state = OptState(self.state.slots, self.state.step + done)
+            raise Diverged(step + done + 1, "loss" if fault == 1 else "gradient")
+        return done
+
+    def _number_table(self, rates: NDArray[np.float64], updates: int) -> NDArray[np.float32]:
+        """What the update needs at each step, float32 (steps, width): scale, limit, decay, the rule's numbers."""
+        limit = inf if self.plan.clip_value is None else self.plan.clip_value
+        counts = np.arange(updates + 1, updates + 1 + len(rates))
+        rule = self.optimizer.rule.numbers(self.optimizer.hyper, counts, rates)
+        decay = (
+            rates * self.optimizer.hyper["weight_decay"] if self.optimizer.rule.decoupled else self.optimizer.decay(0)
+        )
+        table = np.empty((len(rates), self._numbers_width), np.float32)
+        for column, value in enumerate((1.0, limit, decay, *rule)):
+            table[:, column] = value
+        return table
+
+    def _program(self, examples: Examples, rows: int, training: bool) -> Program:
+        key = (rows, training)
+        if key not in self._programs:
+            types = tuple(
+                Type((rows, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (examples.x, examples.y)
+            )
+            self._programs[key] = self._made(types, rows, training)
+        return self._programs[key]
+
+    def _made(self, types: tuple[Type, ...], rows: int, training: bool) -> Program:
+        graph = self.graph.step if training else self.graph.forward
+        homes: dict[Node, int] = {}
+
+        def placed(owners: Sequence[Node]) -> list[Node]:
+            """The gradients that can be written where the optimiser reads them: each has one owner of its own."""
+            homes.clear()
+            for i, owner in enumerate(owners[2:]):
+                if not is_leaf(owner) and owner not in owners[:2] and owner not in homes:
+                    homes[owner] = self._gradient_place(self.graph.params[i])
+            return list(homes)
+
+        run = Run(training=training, seed=self.plan.seed)
+        layout = lay_out(graph, types, run, placed, kept=(1,))
+        tape = Tape(
+            layout,
+            self.arena.x,
+            param_place=lambda p: self._starts[id(p)],
+            result_place=homes.get,
+            seed=self.plan.seed,
+            step_place=self._place(self._counter),
+        )
+        loss, prediction, *gradients = layout.schedule.results
+        if _shape(layout, loss) != ():
+            raise CannotLowerError(f"a loss is one number, not {_shape(layout, loss)}")
+        before = list(tape.instructions)
+        after = self._measurements(tape, types[1], loss, prediction, rows)
+        if training:
+            before += self._gathered(tape, layout, gradients)
+            before.append(
+                self._instruction(
+                    "sum_of_squares", "norm", self._place(self.arena.g), self.arena.g.size, self._place(self._norm)
+                )
+            )
+            after = [*self._update(), *after]
+        inputs = tuple(
+            (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))
+            for node, t in zip(layout.inputs, types, strict=True)
+        )
+        return Program(tape, encode([*before, *after], self.store), len(before), tape.place(loss), inputs)
+
+    def _gathered(self, tape: Tape, layout: Layout, gradients: Sequence[Node]) -> list[Instruction]:
+        """Copies of the gradients that are not yet where the optimiser reads them."""
+        found = []
+        for p, node in zip(self.graph.params, gradients, strict=True):
+            source, target = tape.place(node), self._gradient_place(p)
+            if source != target:
+                sizes, ones = (1, 1, 1, 1, 1, p.size), (0, 0, 0, 0, 0, 1)
+                found.append(self._instruction("copy", "move", source, target, *sizes, *ones, *ones))
+        return found
+
+    def _update(self) -> list[Instruction]:
+        """Clipping by the norm, and the optimiser's loop."""
+        found = []
+        numbers = self._place(self._numbers)
+        if self.plan.clip_norm is not None:
+            self._limit[0] = self.plan.clip_norm
+            found.append(
+                self._instruction("clip_scale", "norm", self._place(self._norm), self._place(self._limit), numbers)
+            )
+        arrays = (self.arena.x, self.arena.g, *(self.state.slots[slot] for slot in self.optimizer.slots))
+        operands = (*map(self._place, arrays), numbers, self.arena.x.size, self.arena.decayed)
+        return [*found, Instruction(update_kernel(self.optimizer), operands, "update")]
+
+    def _measurements(self, tape: Tape, y: Type, loss: Node, prediction: Node, rows: int) -> list[Instruction]:
+        """The running sums of the loss and of every metric."""
+        shape = _shape(tape.layout, prediction)
+        target = self._target(tape, y)
+        sizes = [self._sum_size(metric, y) for metric in self.metrics]
+        if self._sums is None:
+            self._sums = aligned(LOSS_SUMS + sum(sizes), np.float64)
+        at = self._place(self._sums)
+        found = [self._instruction("loss_sum", "metrics", tape.place(loss), at, rows)]
+        at += 2 * LOSS_SUMS
+        pair = (tape.place(prediction), target)
+        each = prod(y.shape[1:])
+        for metric, scale, size in zip(self.metrics, self._scales, sizes, strict=True):
+            match metric:
+                case Accuracy() if shape == y.shape:
+                    found.append(self._instruction("binary_accuracy", "metrics", *pair, at, prod(shape), max(1, each)))
+                case Accuracy():
+                    found.append(
+                        self._instruction("accuracy", "metrics", *pair, at, rows * each, shape[-1], max(1, each))
+                    )
+                case TopK():
+                    by_rank = (*pair, at, rows * each, shape[-1], metric.k, max(1, each))
+                    found.append(self._instruction("top_k", "metrics", *by_rank))
+                case MeanAbsoluteError():
+                    full = np.ascontiguousarray(np.broadcast_to(scale, (each,)))
+                    self._scales[self.metrics.index(metric)] = full
+                    operands = (*pair, at, rows, each, self._place(full))
+                    found.append(self._instruction("absolute_error", "metrics", *operands))
+                case RSquared():
+                    found.append(self._instruction("squared_error", "metrics", *pair, at, rows, each))
+                case _:
+                    raise CannotLowerError(f"no kernel measures {metric.label}")
+            at += 2 * size
+        return found
+
+    def _target(self, tape: Tape, y: Type) -> int:
+        node = tape.layout.inputs[1]
+        if node is None:
+            raise CannotLowerError("the loss does not read the target")
+        return tape.place(node)
+
+    def _spare(self, kind: Type) -> int:
+        raise CannotLowerError(f"the model does not read its input of shape {kind.shape}")
+
+    def _sum_size(self, metric: Metric, y: Type) -> int:
+        return 3 * prod(y.shape[1:]) if isinstance(metric, RSquared) else 1
+
+    def _load(self, meter: Meter) -> None:
+        """The meter's sums into memory that kernels add to, so that stretches of steps join without a seam."""
+        assert self._sums is not None  # made with the first program
+        self._sums[:] = 0
+        self._sums[:LOSS_SUMS] = meter.loss, meter.rows
+        at = LOSS_SUMS
+        for sums, size in zip(meter.sums, self._sizes(meter), strict=True):
+            if sums is not None:
+                self._sums[at : at + size] = sums.ravel()
+            at += size
+
+    def _store(self, meter: Meter) -> None:
+        assert self._sums is not None  # made with the first program
+        meter.loss, meter.rows = float(self._sums[0]), int(self._sums[1])
+        at = LOSS_SUMS
+        for i, (metric, size) in enumerate(zip(self.metrics, self._sizes(meter), strict=True)):
+            sums = self._sums[at : at + size].copy()
+            meter.sums[i] = sums.reshape(3, -1) if isinstance(metric, RSquared) else sums
+            at += size
+
+    def _sizes(self, meter: Meter) -> list[int]:
+        assert self._sums is not None  # made with the first program
+        rest = len(self._sums) - LOSS_SUMS - sum(not isinstance(m, RSquared) for m in self.metrics)
+        many = sum(isinstance(m, RSquared) for m in self.metrics)
+        return [rest // many if isinstance(m, RSquared) else 1 for m in self.metrics]
+
+    def _gradient_place(self, p: Param) -> int:
+        return self._place(self.arena.g) + self._starts[id(p)]
+
+    def _place(self, array: NDArray[Any]) -> int:
+        return offset(array, self.arena.x)
+
+    @staticmethod
+    def _instruction(name: str, file: str, *operands: int) -> Instruction:
+        return Instruction(Kernel.written(name, file), operands, name)
+
+
+def _shape(layout: Layout, node: Node) -> tuple[int, ...]:
+    found = layout.types[node]
+    assert isinstance(found, Type)
+    return found.shape
