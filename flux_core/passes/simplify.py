@@ -8,6 +8,7 @@ All three happen in one walk from the leaves up, so that what one rule uncovers 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy as np
 from flux_core.errors import FluxError
 from flux_core.ir import Graph, Node, constant, topological
 from flux_core.ir.walk import with_inputs
-from flux_core.ops import RANDOM, TABLE, operands_of
+from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of
 from flux_core.passes.infer import Type, TypeTree, infer_types, type_of
+
+FOLDED = 4096  # elements: a larger constant costs more memory than it saves work
 
 Identity = Callable[[Node, "TypeOf"], Node | None]
 TypeOf = Callable[[Node], TypeTree]
@@ -112,16 +115,28 @@ def _reduce(node: Node, types: dict[Node, TypeTree]) -> Node:
 
 
 def _fold(node: Node, types: dict[Node, TypeTree], inputs: Sequence[TypeTree]) -> Node:
+    """A constant for an op whose value is known: its operands are constants, or give only their shape."""
     op = TABLE.get(node.op)
-    if op is None or node.op in RANDOM or not node.inputs or any(x.op != "constant" for x in node.inputs):
+    if op is None or node.op in RANDOM or not node.inputs:
         return node
-    operands = operands_of(op, [x.attrs["value"] for x in node.inputs], np.float64)
+    operands = []
+    for i, x in enumerate(node.inputs):
+        found = types[x]
+        if x.op == "constant":
+            operands.append(x.attrs["value"])
+        elif i in SHAPE_ONLY.get(node.op, frozenset()) and isinstance(found, Type):
+            operands.append(np.broadcast_to(np.float64(0), found.shape))
+        else:
+            return node
+    result = types[node]
+    if not isinstance(result, Type) or prod(result.shape) > FOLDED:
+        return node
     try:
         with np.errstate(all="ignore"):
-            value = op.forward(*operands, **node.attrs)
+            value = op.forward(*operands_of(op, operands, np.float64), **node.attrs)
     except (ValueError, IndexError, TypeError, FluxError):
         return node  # it fails where it runs, with its place in the model
-    folded = constant(np.asarray(value))
+    folded = constant(np.array(value))
     types.setdefault(folded, type_of(folded, (), inputs))
     return folded
 
