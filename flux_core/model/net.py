@@ -81,7 +81,7 @@ _REQUIRED = inspect.Parameter.empty
 
 def _field(value: Any, hint: Any) -> Any:
     """An array becomes a Param; anything else stays what it is."""
-    is_array = isinstance(value, np.ndarray) or hint is Array or hint == "Array"
+    is_array = isinstance(value, np.ndarray) or hint in (Array, "Array")
     return param(value) if is_array and not isinstance(value, Param) else value
 
 
