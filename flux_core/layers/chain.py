@@ -61,12 +61,13 @@ class Chain(Layer):
             x = call(layer, x, step=self._step(i), place=self.places[i])
         return Graph(x, 1)
 
-    def _through(self, i: int, x: TypeTree, draw: Draw) -> TypeTree:
+    def _through(self, i: int, x: TypeTree, draw: Draw | None = None) -> TypeTree:
         """Build layer `i` for inputs of type `x`, if it waits for that, and return the type of its output."""
         layer, step, place = self.layers[i], self._step(i), self.places[i]
         try:
             if isinstance(layer, Layer) and not layer.built:
-                layer.build(x, lambda name, shape, init: draw(f"{i}.{name}", shape, init))
+                from_here = draw or default_draws()  # one turn for a layer that is built, none for the others
+                layer.build(x, lambda name, shape, init: from_here(f"{i}.{name}", shape, init))
         except ShapeError as misfit:
             path = f"{step.name}: {step.kind}" + (f" -> {misfit.path}" if misfit.path else "")
             raise ShapeError(misfit.reason, path=path, place=misfit.place or place, shapes=misfit.shapes) from None
@@ -78,7 +79,7 @@ class Chain(Layer):
         for i, layer in enumerate(self.layers):
             x = _declared(layer) if x is None else x
             if x is not None:
-                x = self._through(i, x, default_draws())
+                x = self._through(i, x)
 
     def _step(self, i: int) -> Step:
         return Step(str(i), name_of(self.layers[i]))

@@ -106,7 +106,8 @@ def _trace(f: Callable[..., Any]) -> Graph:
     parameters = inspect.signature(f).parameters.values()
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         raise TypeError("a net names its inputs one by one; *args have no fixed number")
-    inputs = [input_node(i) for i in range(len(parameters))]
+    # what has a default keeps it: `lambda x, w=w: x @ w` has one input
+    inputs = [input_node(i) for i in range(sum(p.default is p.empty for p in parameters))]
     return Graph(as_node(f(*inputs)), len(inputs))
 
 

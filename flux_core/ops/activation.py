@@ -164,12 +164,12 @@ log_softmax: Op = Op(
 
 
 def _softmax_cross_entropy(z: Array, column: Array) -> Any:
-    return -np.take_along_axis(_log_softmax(z), column[..., None], axis=-1)[..., 0]
+    return -pick.forward(_log_softmax(z), column)
 
 
 def _softmax_cross_entropy_back(d: Array, z: Array, column: Array) -> Any:
     p = _softmax(z)
-    own = np.take_along_axis(p, column[..., None], axis=-1)
+    own = pick.forward(p, column)[..., None]
     np.put_along_axis(p, column[..., None], own - 1, axis=-1)
     return d[..., None] * p
 

@@ -152,6 +152,12 @@ def test_functions_become_capacitors():
     np.testing.assert_array_equal(dx, np.ones((2, 2)) @ W.T)
 
 
+def test_arguments_with_defaults_are_no_inputs():
+    models = [net(lambda x, k=k: x * k) for k in (2.0, 3.0)]
+    assert [graph(model).arity for model in models] == [1, 1]
+    np.testing.assert_array_equal(models[1](X), 3 * X)
+
+
 def traced(body):
     return net(type("T", (Model,), {"__annotations__": {"W": Array}, "forward": body, "__module__": __name__}))(W)
 
