@@ -39,6 +39,7 @@ class Instruction:
     kernel: Kernel
     operands: tuple[int, ...]
     note: str
+    reads: str = ""  # how an elementwise kernel reads its operands
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Context:
 
 def lower(node: Node, context: Context) -> list[Instruction]:
     """The instructions of one node. Raises CannotLowerError for an op without a kernel."""
+    if node.op == "fused":
+        return [_fused(node, context)]
     rule = RULES.get(node.op)
     if rule is None:
         raise CannotLowerError(f"no kernel runs {node.op} (in {node.origin})")
@@ -76,17 +79,18 @@ def _written(name: str, file: str) -> Kernel:
     return Kernel.written(name, file)
 
 
-def _fused(node: Node, c: Context) -> Lowered:
+def _fused(node: Node, c: Context) -> Instruction:
     shape = c.shape(node)
     reads, columns = reads_of([c.shape(x) for x in node.inputs], shape)
     size, out = prod(shape), c.place(node)
     columns = size if columns is None else columns
-    for i, (x, how) in enumerate(zip(node.inputs, reads, strict=True)):
-        if how == "f" and c.place(x) == out:
+    for i, (x, read) in enumerate(zip(node.inputs, reads, strict=True)):
+        if read == "f" and c.place(x) == out:
             reads[i] = "i"
             break
-    kernel = elementwise_kernel(node.attrs["formula"], "".join(reads))
-    yield kernel, (*c.places(*node.inputs), out, size // columns if columns else 0, columns)
+    how = "".join(reads)
+    operands = (*c.places(*node.inputs), out, size // columns if columns else 0, columns)
+    return Instruction(elementwise_kernel(node.attrs["formula"], how), operands, node.attrs["formula"], how)
 
 
 def _gemm(c: Context, a: int, b: int, out: int, m: int, n: int, k: int, ta: bool, tb: bool, beta: int) -> Any:
@@ -306,7 +310,6 @@ RULES: dict[str, Callable[[Node, Context], Lowered]] = {
     "concat_part": _concat_part,
     "dropout_mask": _dropout_mask,
     "expand_like": _broadcast,
-    "fused": _fused,
     "gather": _by_ids("gather", 1),
     "log_softmax": _rows("log_softmax"),
     "matmul": _product(False),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from flux_core.engine.arena import Flat, aligned
 from flux_core.engine.lower import Context, Instruction, lower
 from flux_core.engine.store import Store
+from flux_core.engine.tiles import tiles
 from flux_core.ir import Graph, Node, Param, as_node, constant, is_leaf, rewrite
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import EVALUATION, RANDOM, Run, broadcast_like
@@ -27,7 +28,7 @@ from flux_core.passes.legalise import legalise
 from flux_core.passes.memory import LINE, memory
 from flux_core.passes.schedule import VIEWS, Schedule, schedule, units
 
-WIDTH = 32  # words in a row: an address and up to 31 operands
+WIDTH = 32  # words in a row: an address, up to 29 operands, a tile and a flag
 FLOAT = 4  # bytes
 
 
@@ -134,10 +135,21 @@ def offset(array: NDArray[np.generic], base: Flat) -> int:
 
 
 def encode(instructions: Sequence[Instruction], store: Store) -> NDArray[np.int64]:
-    """Instructions as rows of words, int64 (instructions, WIDTH); kernels are loaded, or compiled once."""
-    rows = np.zeros((len(instructions), WIDTH), np.int64)
+    """Instructions as rows of words, int64 (tiles, WIDTH): address, operands, and last tile and flag.
+
+    The flag stands where a tile reads what another thread may have written: at the first tile of every stage that
+    has several, and of the stage behind it. Kernels are loaded, or compiled once.
+    """
+    stages = [tiles(instruction) for instruction in instructions]
+    rows = np.zeros((sum(map(len, stages)), WIDTH), np.int64)
     addresses = store.load([instruction.kernel for instruction in instructions])
-    for row, instruction, address in zip(rows, instructions, addresses, strict=True):
-        row[0] = address
-        row[1 : 1 + len(instruction.operands)] = instruction.operands
+    at, shared = 0, False
+    for stage, address in zip(stages, addresses, strict=True):
+        for number, tile in enumerate(stage):
+            row = rows[at]
+            row[0] = address
+            row[1 : 1 + len(tile.operands)] = tile.operands
+            row[-2:] = number, number == 0 and (shared or len(stage) > 1)
+            at += 1
+        shared = len(stage) > 1
     return rows

@@ -2,11 +2,11 @@
 
     rule.step(x, g, *slots, *numbers) -> (x, *slots)
 
-`x` is a parameter, `g` its gradient, already scaled, clipped and (in all but AdamW) decayed; the numbers are
-what one step needs, computed in double precision by `rule.numbers`, for one step or for an array of them. A step is written so that
-the same text works on NumPy arrays (the meaning) and on scalars inside Numba (the fused loop): only
-arithmetic and functions that exist in both, and no literal numbers, because `1 - beta` is double precision
-in Numba and single precision in NumPy.
+`x` is a parameter, `g` its gradient, already scaled, clipped and (in all but AdamW) decayed; the numbers
+are what one step needs, computed in double precision by `rule.numbers`, for one step or for an array of
+them. A step is written so that the same text works on NumPy arrays (the meaning) and on scalars inside
+Numba (the fused loop): only arithmetic and functions that exist in both, and no literal numbers, because `1
+- beta` is double precision in Numba and single precision in NumPy.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, prod
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from flux_core.passes.schedule import units
 from flux_core.philox import Stream
 from flux_core.training.engine import Engine
 from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, RSquared, TopK
-from flux_core.training.plan import Plan
+from flux_core.training.plan import Plan, usable_cores
 from flux_core.training.stepper import Stepper
 
 LOSS_SUMS = 2  # Σ loss and rows stand in front of the sums of the metrics
@@ -49,6 +50,7 @@ class Program:
     checked: int
     loss: int
     inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
+    threads: int  # how many have something to do
 
 
 class TapeEngine(Engine):
@@ -82,6 +84,8 @@ class TapeEngine(Engine):
         self._numbers = aligned(self._numbers_width, np.float32)
         self._limit = aligned(LINE, np.float32)
         self._norm, self._counter, self._result = (aligned(LINE, kind) for kind in (np.float64, np.int64, np.int64))
+        self._gate = aligned(LINE, np.int64)
+        self.threads = plan.threads or usable_cores()
         self._scales = [np.atleast_1d(1.0 if m.scale is None else m.scale).astype(np.float64) for m in metrics]
         self._sums: NDArray[np.float64] | None = None
         self._programs: dict[tuple[int, bool], Program] = {}
@@ -168,14 +172,25 @@ class TapeEngine(Engine):
             offset(self._counter, base),
             offset(self._result, base),
         ]
-        words = np.array(operands, np.int64)
-        self._steps(base.ctypes.data, words.ctypes.data)
+        self._on_threads(operands, program.threads)
         self._store(meter)
         done, fault = int(self._result[0]), int(self._result[1])
         if fault and training:
             self.state = OptState(self.state.slots, self.state.step + done)
             raise Diverged(step + done + 1, "loss" if fault == 1 else "gradient")
         return done
+
+    def _on_threads(self, operands: list[int], threads: int) -> None:
+        """The loop in this thread and, where there is enough to do, in others beside it."""
+        self._gate[:] = 0
+        base = self.arena.x.ctypes.data
+        words = [np.array([*operands, self._place(self._gate), i, threads], np.int64) for i in range(threads)]
+        others = [Thread(target=self._steps, args=(base, own.ctypes.data), daemon=True) for own in words[1:]]
+        for other in others:
+            other.start()
+        self._steps(base, words[0].ctypes.data)
+        for other in others:
+            other.join()
 
     def _number_table(self, rates: NDArray[np.float64], updates: int) -> NDArray[np.float32]:
         """What the update needs at each step, float32 (steps, width): scale, limit, decay, the rule's numbers."""
@@ -238,7 +253,10 @@ class TapeEngine(Engine):
             (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))
             for node, t in zip(layout.inputs, types, strict=True)
         )
-        return Program(tape, encode([*before, *after], self.store), len(before), tape.place(loss), inputs)
+        rows_before, rows_after = encode(before, self.store), encode(after, self.store)
+        tape_rows = np.concatenate([rows_before, rows_after])
+        threads = min(self.threads, 1 + int(tape_rows[:, -2].max()))
+        return Program(tape, tape_rows, len(rows_before), tape.place(loss), inputs, threads)
 
     def _gathered(self, tape: Tape, layout: Layout, gradients: Sequence[Node]) -> list[Instruction]:
         """Copies of the gradients that are not yet where the optimiser reads them."""

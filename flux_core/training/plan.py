@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from flux_core.layers import LOSSES
@@ -25,7 +27,8 @@ class EarlyStop:
 @dataclass(frozen=True)
 class Plan:
     """How to train. `loss` is a name of `LOSSES`; `monitor` names the metric that the best weights are best in
-    (None: the last weights are), `max_steps` ends the training early, evaluated."""
+    (None: the last weights are), `max_steps` ends the training early, evaluated. `threads` (None: all usable cores)
+    change the time and never the result."""
 
     loss: str
     optimizer: Optimizer
@@ -43,6 +46,8 @@ class Plan:
     monitor: str | None = None
     every_steps: int | None = None
     engine: Literal["tape", "reference"] = "tape"
+    threads: int | None = None
+
     max_steps: int | None = None
 
     def loss_function(self) -> Loss:
@@ -53,3 +58,14 @@ class Plan:
     def labels(self) -> bool:
         """Whether the loss takes ids, one for each example, instead of values."""
         return self.loss == "cross_entropy"
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: its affinity, and the quota of its control group (rounded up)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        pass
+    return cores

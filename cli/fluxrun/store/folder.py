@@ -15,7 +15,7 @@ class RunFolderError(FluxError):
     """A run folder cannot be created."""
 
 
-class NoSuchRun(FluxError):  # noqa: N818 (it reads as a sentence, as MissingFile does)
+class NoSuchRun(FluxError):
     """No run, and no config, has that name."""
 
 
