@@ -1,0 +1,131 @@
+"""The tape against the interpreter: every op row, gradients of every row, random graphs, and nothing recompiled."""
+
+import numpy as np
+import pytest
+
+from flux_core.engine import default_store
+from flux_core.engine.compiled import Compiled
+from flux_core.engine.lower import RULES, CannotLowerError
+from flux_core.interpreter import interpret
+from flux_core.ir import Graph, constant, input_node, pack, topological
+from flux_core.ops import IDS, TABLE, Run, relu
+from flux_core.passes import Type, gradients
+
+CASES = [pytest.param(op, case, id=f"{name}-{i}") for name, op in TABLE.items() for i, case in enumerate(op.examples)]
+
+
+def close(a, b):
+    """max|a - b| <= 1e-5 max|b|, where b is finite; elsewhere both are the same infinity or NaN."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    assert a.shape == b.shape
+    finite = np.isfinite(b)
+    np.testing.assert_array_equal(a[~finite], b[~finite])
+    assert np.isfinite(a[finite]).all()
+    assert np.abs(a[finite] - b[finite]).max(initial=0) <= 1e-5 * np.abs(b[finite]).max(initial=0)
+
+
+def types_of(xs):
+    return [Type(x.shape, "int" if x.dtype.kind == "i" else "float") for x in xs]
+
+
+def drawn(case):
+    rng = np.random.default_rng(0)
+    attrs = dict(case.attrs)
+    return [draw.array(rng, np.float32) for draw in case.operands], attrs.pop("run", Run()), attrs
+
+
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_value_of_every_row(op, case):
+    xs, run, attrs = drawn(case)
+    graph = Graph(op(*(input_node(i) for i in range(len(xs))), **attrs), len(xs))
+    kept = [x.copy() for x in xs]
+    compiled = Compiled(graph, types_of(xs), run=run)
+    close(compiled(*xs), np.asarray(interpret(graph, xs, run=run), np.float32))
+    for x, before in zip(xs, kept, strict=True):
+        np.testing.assert_array_equal(x, before)
+    before = default_store().compiled
+    Compiled(graph, types_of(xs), run=run)
+    assert default_store().compiled == before
+
+
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_gradient_of_every_row(op, case):
+    if any(draw.kind == "extreme" for draw in case.operands):
+        case = type(case)(tuple(type(d)("normal", d.shape) for d in case.operands), case.attrs)
+    xs, run, attrs = drawn(case)
+    inputs = [input_node(i) for i in range(len(xs))]
+    y = op(*inputs, **attrs)
+    shape = interpret(Graph(y, len(xs)), xs, run=run).shape
+    dy = constant(np.random.default_rng(1).standard_normal(shape).astype(np.float32))
+    floats = [x for i, x in enumerate(inputs) if i not in IDS.get(op.name, ())]
+    graph = Graph(pack(*gradients(y, dy, floats)), len(xs))
+    for a, b in zip(Compiled(graph, types_of(xs), run=run)(*xs), interpret(graph, xs, run=run), strict=True):
+        close(a, b)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_graphs_with_shared_nodes(seed):
+    rng = np.random.default_rng(seed)
+    xs = [rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (3,), (4, 1), ())]
+    nodes = [input_node(i) for i in range(len(xs))]
+    unary = [TABLE[name] for name in ("tanh", "sigmoid", "relu", "negative", "softplus")]
+    for _ in range(25):
+        a, b = (nodes[i] for i in rng.integers(0, len(nodes), 2))
+        nodes.append(
+            [lambda a=a, b=b: a + b, lambda a=a, b=b: a * b, lambda a=a: unary[rng.integers(5)](a)][rng.integers(3)]()
+        )
+    graph = Graph(pack(*(nodes[i] for i in rng.integers(4, len(nodes), 4)), nodes[-1]), len(xs))
+    for a, b in zip(Compiled(graph, types_of(xs))(*xs), interpret(graph, xs), strict=True):
+        close(a, b)
+
+
+def test_results_survive_in_place_ops():
+    x = input_node(0)
+    y = relu(x) + 1.0
+    graph = Graph(pack(y, y * 2.0, TABLE["tanh"](y * 2.0), x), 1)
+    value = np.linspace(-1, 1, 40, dtype=np.float32).reshape(4, 10)
+    for a, b in zip(Compiled(graph, [Type((4, 10))])(value), interpret(graph, [value]), strict=True):
+        close(a, b)
+
+
+def test_a_long_chain_is_compiled_with_few_buffers():
+    x = input_node(0)
+    y = x
+    for _ in range(2000):
+        y = TABLE["tanh"](y) * 0.999
+    compiled = Compiled(Graph(y, 1), [Type((1000,))])
+    assert compiled.layout.size <= 3 * 1008
+    close(compiled(np.ones(1000)), interpret(Graph(y, 1), [np.ones(1000, np.float32)]))
+
+
+def test_an_opaque_call_has_no_tape():
+    from flux_core.ir import call
+
+    graph = Graph(call(lambda x: x, input_node(0)), 1)
+    with pytest.raises(CannotLowerError, match="call"):
+        Compiled(graph, [Type((2,))])
+
+
+def test_every_op_has_a_way_to_the_tape():
+    """What has no rule of its own is elementwise, a view, or rewritten before."""
+    from flux_core.passes.legalise import _Legaliser
+    from flux_core.passes.schedule import VIEWS
+
+    for name, op in TABLE.items():
+        rewritten = hasattr(_Legaliser, f"legal_{name}")
+        assert op.kernel.kind == "elementwise" or name in RULES or name in VIEWS or rewritten, name
+
+
+def test_a_planted_fault_in_a_formula_is_caught():
+    graph = Graph(input_node(0) * input_node(1), 2)
+    xs = [np.ones((2, 3), np.float32), np.full((2, 3), 2, np.float32)]
+    wrong = Graph(input_node(0) + input_node(1), 2)
+    with pytest.raises(AssertionError):
+        close(Compiled(wrong, types_of(xs))(*xs), interpret(graph, xs))
+
+
+def test_fusion_leaves_one_kernel_for_a_tree():
+    x, b, d = (input_node(i) for i in range(3))
+    compiled = Compiled(Graph(TABLE["tanh"](x + b) * d, 3), [Type((4, 3)), Type((3,)), Type((4, 3))])
+    assert [i.kernel.name for i in compiled.tape.instructions] == ["elementwise"]
+    assert len(topological(compiled.graph.output)) == 6
