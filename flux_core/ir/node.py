@@ -169,6 +169,10 @@ class Node:
             return NotImplemented
         return Node(UFUNCS[ufunc.__name__], tuple(as_node(value) for value in inputs))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles as what it was made from: a read-only mapping can be neither."""
+        return _restored, (self.op, self.inputs, dict(self.attrs), self.origin)
+
     def __repr__(self) -> str:
         return f"<{self.op} node{f' of {self.origin}' if self.origin.steps else ''}>"
 
@@ -182,6 +186,10 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"Graph({self.arity} inputs -> {self.output.op})"
+
+
+def _restored(op: str, inputs: tuple[Node, ...], attrs: dict[str, Any], origin: Origin) -> Node:
+    return Node(op, inputs, MappingProxyType(attrs), origin)
 
 
 def _binary(op: str, left: Any, right: Any) -> Node:

@@ -169,8 +169,16 @@ class Op:
             raise TypeError(f"{self.name} needs the attribute {missing[0]!r}")
         return values, bound
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A row is itself wherever it is copied or unpickled."""
+        return _row, (self.name,)
+
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def _row(name: str) -> Op:
+    return TABLE[name]
 
 
 TABLE: dict[str, Op] = {}

@@ -1,5 +1,8 @@
 """The protocol: what a model defines is used, the rest follows from its graph; a shared Param is one variable."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -311,6 +314,21 @@ def test_a_field_that_only_looks_like_a_model_is_none():
     update(odd, 1.0)
     np.testing.assert_array_equal(odd.W.x, W - 1)
     assert odd.options == {"a": 1}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["copy", "pickle"])
+def test_a_model_can_be_copied_and_pickled_after_it_ran(copied):
+    shared = Affine.of(W)
+    model = Chain(shared, Chain(tanh, shared, relu), Stateful(Affine.of(W), [np.zeros(2)]))[:2]
+    before = model(X)
+    other = copied(model)
+    np.testing.assert_array_equal(other(X), before)
+    assert len(parameters(other)) == 1  # what was shared still is
+    assert other[0].W is not shared.W
+    assert other[1][0] is tanh
+    other[0].W.x[...] = 0
+    np.testing.assert_array_equal(other(X), 0)
+    np.testing.assert_array_equal(model(X), before)
 
 
 def test_interpmodel_is_the_graph_node_by_node():
