@@ -30,6 +30,7 @@ class Engine(ABC):
     """Trains a model by a plan; holds its Params in an arena and the state of the optimiser."""
 
     name: str
+    threads: int  # at most
     params: dict[str, Param]
     arena: Arena
     state: OptState
@@ -62,6 +63,7 @@ class ReferenceEngine(Engine):
     """The interpreter, NumPy only."""
 
     name = "reference"
+    threads = 1
 
     def __init__(self, stepper: Stepper, plan: Plan) -> None:
         self.stepper, self.plan = stepper, plan

@@ -36,7 +36,7 @@ class Fit:
     """A training of `model` on `dataset` by `plan`; with `state`, the rest of one that was kept.
 
     Raises DataError when no minibatch can be made, and from the iteration Diverged. After the last event the
-    model has its best weights.
+    model has its best weights. `interpreted` says why there is no tape although the plan asks for one.
     """
 
     def __init__(self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None) -> None:
@@ -44,7 +44,7 @@ class Fit:
         self.dataset = _prepared(dataset, plan)
         self.metrics = _metrics(plan, dataset)
         stepper = Stepper(model, plan.loss_function(), plan.optimizer)
-        self.engine = _engine(stepper, plan, self.metrics, self.dataset.train)
+        self.engine, self.interpreted = _engine(stepper, plan, self.metrics, self.dataset.train)
         self._pace_steps = 1
         self.schedule = plan.schedule or Constant()
         rows = len(dataset.train)
@@ -204,14 +204,17 @@ class Fit:
         return Ended(status, at.reason, at.epoch, at.step, seconds, at.best, at.best_epoch, at.final)
 
 
-def _engine(stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples: Examples) -> Engine:
-    """The engine that the plan asks for; a model that has no tape is interpreted."""
+def _engine(
+    stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples: Examples
+) -> tuple[Engine, str | None]:
+    """The engine that the plan asks for; a model that has no tape is interpreted, and the second value says why."""
+    why = None
     if plan.engine == "tape":
         try:
-            return TapeEngine(stepper, plan, metrics, examples)
-        except CannotLowerError:
-            pass
-    return ReferenceEngine(stepper, plan)
+            return TapeEngine(stepper, plan, metrics, examples), None
+        except CannotLowerError as error:
+            why = str(error)
+    return ReferenceEngine(stepper, plan), why
 
 
 def _prepared(dataset: Dataset, plan: Plan) -> Dataset:

@@ -20,7 +20,7 @@ train: {epochs: 3, optimizer: {adam: 0.05}}
 def folder(tmp_path, monkeypatch):
     """The present directory, with small.yaml and its table.csv."""
     monkeypatch.chdir(tmp_path)
-    for name in ("FLUXRUN_RUNS", "FLUXRUN_SET", "CI", "NO_COLOR"):
+    for name in ("FLUXRUN_RUNS", "FLUXRUN_SET", "FLUXRUN_THREADS", "CI", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     rows = [f"{i % 7},{(i * 5) % 11},{'ab'[i % 7 > 3]}" for i in range(60)]
     (tmp_path / "table.csv").write_text("\n".join(["x,y,kind", *rows]) + "\n")

@@ -36,6 +36,12 @@ def train(
         list[str] | None,
         typer.Option(metavar="CONDITION", help="Such as 'valid.accuracy>=0.9'; exit code 4 if not met; repeatable."),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, envvar="FLUXRUN_THREADS", help="How many threads at most; every number gives the same run."
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     debug: Debug = False,
@@ -54,6 +60,7 @@ def train(
             runs=Path(runs),
             max_steps=max_steps,
             max_seconds=None if max_time is None else parse_duration(max_time),
+            threads=threads,
             expect=tuple(Expectation.parse(text) for text in expect or ()),
         )
         prepared = prepare(request)

@@ -40,6 +40,7 @@ class Request:
     runs: Path = Path("runs")
     max_steps: int | None = None
     max_seconds: float | None = None
+    threads: int | None = None
     expect: tuple[Expectation, ...] = ()
 
 
@@ -94,7 +95,7 @@ def prepare(request: Request) -> Prepared:
     from flux_core.training.loop import Fit
 
     loaded = load(request.config, request.overrides, request.name)
-    built = build(loaded, max_steps=request.max_steps)
+    built = build(loaded, max_steps=request.max_steps, threads=request.threads)
     names = metric_names(built.spec, built.facts.splits)
     for expectation in request.expect:
         expectation.require_known(names)
@@ -186,8 +187,10 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "format": FORMAT,
         "config": request.config,
         "overrides": list(prepared.loaded.overrides),
-        "options": {"name": request.name, "max_steps": request.max_steps, "max_seconds": request.max_seconds},
+        "options": {name: getattr(request, name) for name in ("name", "max_steps", "max_seconds", "threads")},
         "seed": built.spec.seed,
+        "engine": prepared.fit.engine.name,
+        "threads": prepared.fit.engine.threads,
         "data": [{"path": str(path.absolute()), "sha256": digest} for path, digest in prepared.files],
         "task": built.dataset.task,
         "epochs": 0,

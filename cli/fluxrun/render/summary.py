@@ -18,7 +18,10 @@ def opening(prepared: Prepared, name: str) -> list[str]:
     parts = [("train", data.train), ("valid", data.valid), ("test", data.test)]
     sizes = ", ".join(f"{count(len(part))} {split}" for split, part in parts if part is not None)
     what = f"{len(data.classes)} classes" if data.classes else "regression"
-    return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in data.notes)]
+    notes = list(data.notes)
+    if prepared.fit.interpreted is not None:
+        notes.append(f"interpreted, which takes longer: {prepared.fit.interpreted}")
+    return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in notes)]
 
 
 def started(event: Started) -> str:

@@ -36,7 +36,7 @@ class Built:
     facts: Facts
 
 
-def build(loaded: Loaded, *, max_steps: int | None = None) -> Built:
+def build(loaded: Loaded, *, max_steps: int | None = None, threads: int | None = None) -> Built:
     """Load the data and build the rest. Raises SpecError, DataError, MissingFile."""
     from fluxrun.spec.fit import Inputs, fit_model
 
@@ -53,7 +53,7 @@ def build(loaded: Loaded, *, max_steps: int | None = None) -> Built:
     inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1] if y.ndim == 2 else None)
     model = fit_model(spec, facts, inputs, doubts)
     doubts.problems.raise_if_any()
-    return Built(spec, source, dataset, model, build_plan(spec, max_steps), facts)
+    return Built(spec, source, dataset, model, build_plan(spec, max_steps, threads), facts)
 
 
 def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
@@ -93,7 +93,7 @@ def build_part(kind: str, part: Part, **more: Any) -> Any:
     return CATALOG[kind][part.name].make()(**{**values, **more})
 
 
-def build_plan(spec: Spec, max_steps: int | None = None) -> Plan:
+def build_plan(spec: Spec, max_steps: int | None = None, threads: int | None = None) -> Plan:
     """How the trainer is to go about it."""
     from flux_core.training.plan import EarlyStop, Plan
 
@@ -121,6 +121,8 @@ def build_plan(spec: Spec, max_steps: int | None = None) -> Plan:
         early_stop=EarlyStop(stop.metric or "train.loss", stop.patience, stop.min_delta) if stop else None,
         monitor=train.checkpoint.metric,
         every_steps=train.checkpoint.every_steps,
+        engine=train.engine,
+        threads=threads,
         max_steps=max_steps,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -149,4 +149,5 @@ class Train(Component):
     clip_norm: Positive | None = None
     clip_value: Positive | None = None
     early_stop: EarlyStop | None = None
+    engine: Literal["tape", "reference"] = "tape"
     checkpoint: Checkpoint = Checkpoint.model_construct(metric=None, every_steps=None, every_minutes=1.0)
