@@ -13,6 +13,7 @@ from typing import Any
 
 from flux_core.ops import (
     absolute,
+    expect_like,
     less_equal,
     log,
     maximum,
@@ -32,13 +33,13 @@ def mse(prediction: Any, target: Any) -> Any:
     >>> float(mse(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     2.0
     """
-    difference = prediction - target
+    difference = expect_like(prediction, target) - target
     return mean(difference * difference)
 
 
 def mae(prediction: Any, target: Any) -> Any:
     """mae(p, y) => the mean of |p - y|."""
-    return mean(absolute(prediction - target))
+    return mean(absolute(expect_like(prediction, target) - target))
 
 
 def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
@@ -48,7 +49,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     >>> float(huber(np.array([0.5, 3.0]), np.zeros(2)))
     1.3125
     """
-    size = absolute(prediction - target)
+    size = absolute(expect_like(prediction, target) - target)
     return mean(where(less_equal(size, delta), 0.5 * size * size, delta * (size - 0.5 * delta)))
 
 
@@ -64,7 +65,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
 def binary_cross_entropy(logits: Any, target: Any) -> Any:
     """binary_cross_entropy(z, y) => the mean of -y log σ(z) - (1 - y) log(1 - σ(z)), without overflow."""
-    return mean(softplus(logits) - logits * target)
+    return mean(softplus(logits) - expect_like(logits, target) * target)
 
 
 def logloss(probabilities: Any, target: Any) -> Any:

@@ -99,6 +99,27 @@ expect: Op = Op(  # x itself, once its axes behind the batch axis are those decl
 )
 
 
+def _expect_like(x: Array, like: Array) -> Any:
+    _expect_like_shape(x.shape, like.shape)
+    return x
+
+
+def _expect_like_shape(x: Shape, like: Shape) -> Shape:
+    if x != like:
+        raise ShapeError(f"{x} and {like} should be one shape; reshape one of them", shapes=(x, like))
+    return x
+
+
+expect_like: Op = Op(  # x itself, once its shape is that of `like`: what is compared may not be broadcast
+    name="expect_like",
+    forward=_expect_like,
+    shape=_expect_like_shape,
+    back=lambda d, y, x, like: (d, NO_GRADIENT),
+    kernel=VIEW,
+    examples=[case(normal(3, 4), normal(3, 4)), case(normal(), normal())],
+)
+
+
 def _transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Any:
     return np.transpose(x, axes)
 

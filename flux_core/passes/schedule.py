@@ -17,7 +17,7 @@ from flux_core.ops import SHAPE_ONLY
 from flux_core.passes.infer import Type, TypeTree
 
 # ops that give another view of the memory of their first operand
-VIEWS = frozenset({"reshape", "reshape_like", "flatten", "expect"})
+VIEWS = frozenset({"reshape", "reshape_like", "flatten", "expect", "expect_like"})
 STRUCTURE = frozenset({"tuple", "get"})
 
 

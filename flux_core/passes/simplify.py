@@ -87,6 +87,7 @@ IDENTITIES: dict[str, Sequence[Identity]] = {
     "reshape_like": [_same_type],
     "flatten": [_same_type],
     "expect": [_same_type],
+    "expect_like": [_same_type],
     "sum": [lambda node, type_of: _same_type(node, type_of) if node.attrs["axis"] == () else None],
 }
 

@@ -204,9 +204,7 @@ class Fit:
         return Ended(status, at.reason, at.epoch, at.step, seconds, at.best, at.best_epoch, at.final)
 
 
-def _engine(
-    stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples: Examples
-) -> tuple[Engine, str | None]:
+def _engine(stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples: Examples) -> tuple[Engine, str | None]:
     """The engine that the plan asks for; a model that has no tape is interpreted, and the second value says why."""
     why = None
     if plan.engine == "tape":

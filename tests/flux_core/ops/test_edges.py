@@ -79,6 +79,7 @@ MISFITS: list[tuple[str, list[tuple[int, ...]], dict[str, Any]]] = [
     ("reshape_like", [(2, 3), (5,)], {}),
     ("flatten", [()], {}),
     ("expect", [(2, 3)], {"shape": (4,)}),
+    ("expect_like", [(3, 1), (3,)], {}),
     ("transpose", [(2, 3)], {"axes": (0, 2)}),
     ("transpose", [(2, 3)], {"axes": (0, 5)}),
     ("transpose", [(2, 3)], {"axes": (0, -2)}),
