@@ -1,6 +1,6 @@
 """The tape: a graph of arrays as rows of machine words, each the address of a kernel and its operands.
 
-    graph ── simplify, fuse, legalise, schedule, memory, lower ──▶ Tape(rows, checked, places)
+    graph ── the pipeline of passes ──▶ Layout ── lower ──▶ Tape(instructions, places)
 
 A tape is made for one size of minibatch; the kernels it names know no sizes, so making one compiles nothing
 that was compiled before.
@@ -18,15 +18,12 @@ from flux_core.engine.arena import Flat, aligned
 from flux_core.engine.lower import Context, Instruction, lower
 from flux_core.engine.store import Store
 from flux_core.engine.tiles import tiles
-from flux_core.ir import Graph, Node, Param, as_node, constant, is_leaf, rewrite
-from flux_core.ir.walk import with_inputs
-from flux_core.ops import EVALUATION, RANDOM, Run, broadcast_like
-from flux_core.passes import TypeTree, simplify
-from flux_core.passes.fuse import fuse
-from flux_core.passes.infer import infer_types
-from flux_core.passes.legalise import legalise
-from flux_core.passes.memory import LINE, memory
-from flux_core.passes.schedule import VIEWS, Schedule, schedule, units
+from flux_core.ir import Graph, Node, Param, is_leaf
+from flux_core.ops import EVALUATION, Run
+from flux_core.passes import TypeTree
+from flux_core.passes.memory import LINE
+from flux_core.passes.pipeline import Work, stages
+from flux_core.passes.schedule import VIEWS, Schedule, units
 
 WIDTH = 32  # words in a row: an address, up to 29 operands, a tile and a flag
 FLOAT = 4  # bytes
@@ -34,7 +31,10 @@ FLOAT = 4  # bytes
 
 @dataclass(frozen=True)
 class Layout:
-    """A graph laid out: what is computed in which order, and where every buffer lies in the workspace."""
+    """A graph laid out: what is computed in which order, and where every buffer lies in the workspace.
+
+    `stages` is the work behind every stage of the pipeline, by name.
+    """
 
     schedule: Schedule
     types: Mapping[Node, TypeTree]
@@ -42,29 +42,25 @@ class Layout:
     size: int
     inputs: tuple[Node | None, ...]
     constants: tuple[Node, ...]
+    stages: Mapping[str, Work]
 
 
 def lay_out(
     graph: Graph,
     inputs: Sequence[TypeTree],
     run: Run = EVALUATION,
-    placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda results: (),
+    placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda owners: (),
     kept: Sequence[int] = (),
 ) -> Layout:
-    """Simplify a graph for inputs of these types, and place its buffers; outside training nothing is dropped out.
-
-    `placed` picks, of the owners of the results, those that are written to memory of the caller's; `kept` are the
-    numbers of inputs that something behind the graph reads.
-    """
-    simple = simplify(graph if run.training else undropped(graph), inputs)
-    fused, types = fuse(simple, infer_types(simple, inputs))
-    legal, types = legalise(fused, types)
-    first = schedule(legal, types)
-    plan = schedule(legal, types, list(placed([first.owner[node] for node in first.results])), kept)
-    offsets, size = memory(plan.buffers)
+    """Send a graph for inputs of these types through the pipeline; `placed` and `kept` are those of `Work`."""
+    done = dict(stages(Work(graph, tuple(inputs), run, placed, tuple(kept))))
+    last = list(done.values())[-1]
+    plan = last.schedule
+    assert plan is not None, "the pipeline has a stage that makes it"
     leaves = {n.attrs["index"]: n for n in plan.order if n.op == "input"}
     constants = tuple(n for n in plan.order if n.op == "constant")
-    return Layout(plan, types, offsets, size, tuple(leaves.get(i) for i in range(graph.arity)), constants)
+    found = tuple(leaves.get(i) for i in range(graph.arity))
+    return Layout(plan, last.types, last.offsets, last.size, found, constants, done)
 
 
 class Tape:
@@ -118,15 +114,6 @@ class Tape:
             return offset(self.constants, self.base) + self._constant_at[owner]
         own = self._result_place(owner)
         return offset(self.workspace, self.base) + self.layout.offsets[owner] if own is None else own
-
-
-def undropped(graph: Graph) -> Graph:
-    """The graph with every dropout mask replaced by ones."""
-
-    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
-        return as_node(broadcast_like(constant(1.0), inputs[0])) if node.op in RANDOM else with_inputs(node, inputs)
-
-    return Graph(rewrite([graph.output], rule)[0], graph.arity)
 
 
 def offset(array: NDArray[np.generic], base: Flat) -> int:
