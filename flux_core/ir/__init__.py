@@ -22,7 +22,7 @@ from flux_core.ir.node import (
     pack,
 )
 from flux_core.ir.param import Param, accumulate, copyto, param, state
-from flux_core.ir.printing import to_dot, to_text
+from flux_core.ir.printing import to_dot, to_mermaid, to_text
 from flux_core.ir.protocol import graph, has_own
 from flux_core.ir.walk import is_leaf, params_of, rewrite, topological
 
@@ -50,6 +50,7 @@ __all__ = [
     "rewrite",
     "state",
     "to_dot",
+    "to_mermaid",
     "to_text",
     "topological",
 ]

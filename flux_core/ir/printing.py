@@ -1,4 +1,4 @@
-"""Graphs as text and as dot: one line a node, inputs first.
+"""Graphs as text, as dot and as Mermaid: one line a node, inputs first.
 
 %0 = input 0
 %1 = param (784, 128)
@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ import numpy as np
 from flux_core.ir.node import Graph, Node
 from flux_core.ir.walk import topological
 
+Notes = Mapping[Node, str]
 
-def to_text(graph: Graph) -> str:
-    """The graph as readable lines, in the order in which it can be run.
+
+def to_text(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
+    """The graph as readable lines, in the order in which it can be run; `notes` stand behind their nodes.
 
     >>> from flux_core.ir import input_node
     >>> print(to_text(Graph(input_node(0) * 2.0, 1)))
@@ -28,27 +32,47 @@ def to_text(graph: Graph) -> str:
     names = _names(graph)
     lines = []
     for node, name in names.items():
-        line = " ".join([f"%{name} =", _label(node), *(f"%{names[parent]}" for parent in node.inputs)])
-        lines.append(f"{line:<48}; {node.origin}" if node.origin.steps else line)
+        line = " ".join([f"%{name} =", label(node), *(f"%{names[parent]}" for parent in node.inputs)])
+        if node in notes:
+            line = f"{line:<56} {notes[node]:<15}".rstrip()
+        lines.append(f"{line:<{72 if notes else 48}}; {node.origin}" if node.origin.steps else line)
     return "\n".join([*lines, f"return %{names[graph.output]}"])
 
 
-def to_dot(graph: Graph) -> str:
+def to_dot(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
     """The graph in Graphviz' language."""
     names = _names(graph)
     lines = ["digraph {", "  rankdir=TB; node [shape=box, fontname=monospace];"]
     for node, name in names.items():
-        label = _label(node).replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(f'  n{name} [label="{label}"];')
+        text = "\\n".join(_escaped(line) for line in _lines(node, notes))
+        lines.append(f'  n{name} [label="{text}"];')
         lines.extend(f"  n{names[parent]} -> n{name};" for parent in node.inputs)
     return "\n".join([*lines, "}"])
 
 
-def _names(graph: Graph) -> dict[Node, int]:
-    return {node: number for number, node in enumerate(topological(graph.output))}
+def to_mermaid(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
+    """The graph as a Mermaid flowchart, which Markdown viewers draw.
+
+    >>> from flux_core.ir import input_node
+    >>> print(to_mermaid(Graph(input_node(0) * 2.0, 1)))
+    flowchart TB
+      n0["input 0"]
+      n1["constant 2"]
+      n2["multiply"]
+      n0 --> n2
+      n1 --> n2
+    """
+    names = _names(graph)
+    lines = ["flowchart TB"]
+    for node, name in names.items():
+        text = "<br>".join(_entities(line) for line in _lines(node, notes))
+        lines.append(f'  n{name}["{text}"]')
+        lines.extend(f"  n{names[parent]} --> n{name}" for parent in node.inputs)
+    return "\n".join(lines)
 
 
-def _label(node: Node) -> str:
+def label(node: Node) -> str:
+    """What a node does, without its operands."""
     if node.op == "param":
         return f"param {node.attrs['param'].shape}"
     if node.op == "call":
@@ -58,8 +82,36 @@ def _label(node: Node) -> str:
         return f"{node.op} {node.attrs['index']}"
     if node.op == "constant":
         return f"constant {_value(node.attrs['value'])}"
-    attrs = ", ".join(f"{name}={value!r}" for name, value in node.attrs.items())
+    if node.op == "fused":
+        return f"fused[{node.attrs['formula']}]"
+    attrs = ", ".join(f"{name}={value!r}" for name, value in node.attrs.items() if name != "run")
     return f"{node.op}[{attrs}]" if attrs else node.op
+
+
+def _lines(node: Node, notes: Notes) -> list[str]:
+    return [label(node), *([notes[node]] if node in notes else [])]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _entities(text: str) -> str:
+    """Mermaid ends a label at a quote, reads # as the start of an entity, and < as that of a tag."""
+    for character, entity in (
+        ("#", "#35;"),
+        ("&", "#amp;"),
+        ('"', "#quot;"),
+        ("<", "#lt;"),
+        (">", "#gt;"),
+        ("`", "#96;"),
+    ):
+        text = text.replace(character, entity)
+    return text
+
+
+def _names(graph: Graph) -> dict[Node, int]:
+    return {node: number for number, node in enumerate(topological(graph.output))}
 
 
 def _value(value: Any) -> str:

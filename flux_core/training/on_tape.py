@@ -9,8 +9,9 @@ part for evaluation; all work on the same arena.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, prod
 from threading import Thread
 from typing import Any
@@ -42,14 +43,23 @@ INPUTS = 2  # x and y
 
 
 @dataclass(frozen=True)
-class Program:
-    """A tape for one size of minibatch, as the loop wants it; `checked` rows come before the look at the loss."""
+class Assembly:
+    """A tape for one size of minibatch, not yet machine code; `before` comes before the look at the loss."""
 
     tape: Tape
-    rows: NDArray[np.int64]
-    checked: int
+    before: tuple[Instruction, ...]
+    after: tuple[Instruction, ...]
     loss: int
     inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
+
+
+@dataclass(frozen=True)
+class Program:
+    """An assembly as the loop wants it; `checked` rows come before the look at the loss."""
+
+    assembly: Assembly
+    rows: NDArray[np.int64]
+    checked: int
     threads: int  # how many have something to do
 
 
@@ -77,8 +87,6 @@ class TapeEngine(Engine):
         self.plan, self.metrics, self.graph = plan, metrics, stepper.graph
         self.optimizer = stepper.optimizer
         self.store = store or default_store()
-        self._steps = self.store.function(Kernel.written("steps", "loop"))
-        self._shuffle = self.store.function(Kernel.written("shuffle", "shuffle"))
         self._starts = {id(p): self.arena.spans[name][0] for name, p in self.params.items()}
         self._numbers_width = 3 + len(self.optimizer.numbers(1, 1.0))
         self._numbers = aligned(self._numbers_width, np.float32)
@@ -88,8 +96,9 @@ class TapeEngine(Engine):
         self.threads = plan.threads or usable_cores()
         self._scales = [np.atleast_1d(1.0 if m.scale is None else m.scale).astype(np.float64) for m in metrics]
         self._sums: NDArray[np.float64] | None = None
+        self._assemblies: dict[tuple[int, bool], Assembly] = {}
         self._programs: dict[tuple[int, bool], Program] = {}
-        self._program(examples, min(plan.batch_size, len(examples)), True)  # what cannot be lowered shows here
+        self.assembly(examples, min(plan.batch_size, len(examples)), True)  # what cannot be lowered shows here
 
     def train(
         self,
@@ -132,6 +141,41 @@ class TapeEngine(Engine):
         self._shuffle(self.arena.x.ctypes.data, operands.ctypes.data)
         return order
 
+    def assembly(self, examples: Examples, rows: int, training: bool) -> Assembly:
+        """The tape for minibatches of `rows` examples; `examples` give the shapes. Nothing is compiled."""
+        key = (rows, training)
+        if key not in self._assemblies:
+            types = tuple(
+                Type((rows, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (examples.x, examples.y)
+            )
+            self._assemblies[key] = self._assembled(types, rows, training)
+        return self._assemblies[key]
+
+    def regions(self, assembly: Assembly) -> dict[str, NDArray[Any]]:
+        """The memory that an assembly works on, by name."""
+        assert self._sums is not None  # made with the first assembly
+        return {
+            "x": self.arena.x,
+            "dx": self.arena.g,
+            **self.state.slots,
+            "work": assembly.tape.workspace,
+            "constants": assembly.tape.constants,
+            "numbers": self._numbers,
+            "norm": self._norm,
+            "limit": self._limit,
+            "step": self._counter,
+            "sums": self._sums,
+            **{f"scale{i}": scale for i, scale in enumerate(self._scales)},
+        }
+
+    @cached_property
+    def _steps(self) -> Callable[[int, int], None]:
+        return self.store.function(Kernel.written("steps", "loop"))
+
+    @cached_property
+    def _shuffle(self) -> Callable[[int, int], None]:
+        return self.store.function(Kernel.written("shuffle", "shuffle"))
+
     def _run(
         self,
         program: Program,
@@ -148,7 +192,7 @@ class TapeEngine(Engine):
         base = self.arena.x
         sources = (np.ascontiguousarray(examples.x), np.ascontiguousarray(examples.y))
         inputs = np.array(
-            [(offset(s, base), *target) for s, target in zip(sources, program.inputs, strict=True)], np.int64
+            [(offset(s, base), *target) for s, target in zip(sources, program.assembly.inputs, strict=True)], np.int64
         )
         self._load(meter)
         self._counter[0], self._result[:2] = step, 0
@@ -164,7 +208,7 @@ class TapeEngine(Engine):
             begin,
             len(inputs),
             offset(inputs, base),
-            program.loss,
+            program.assembly.loss,
             offset(self._norm, base) if training else -1,
             0 if numbers is None else offset(numbers, base),
             0 if numbers is None else self._numbers_width,
@@ -208,13 +252,14 @@ class TapeEngine(Engine):
     def _program(self, examples: Examples, rows: int, training: bool) -> Program:
         key = (rows, training)
         if key not in self._programs:
-            types = tuple(
-                Type((rows, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (examples.x, examples.y)
-            )
-            self._programs[key] = self._made(types, rows, training)
+            assembly = self.assembly(examples, rows, training)
+            before, after = encode(assembly.before, self.store), encode(assembly.after, self.store)
+            words = np.concatenate([before, after])
+            threads = min(self.threads, 1 + int(words[:, -2].max()))
+            self._programs[key] = Program(assembly, words, len(before), threads)
         return self._programs[key]
 
-    def _made(self, types: tuple[Type, ...], rows: int, training: bool) -> Program:
+    def _assembled(self, types: tuple[Type, ...], rows: int, training: bool) -> Assembly:
         graph = self.graph.step if training else self.graph.forward
         homes: dict[Node, int] = {}
 
@@ -253,10 +298,7 @@ class TapeEngine(Engine):
             (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))
             for node, t in zip(layout.inputs, types, strict=True)
         )
-        rows_before, rows_after = encode(before, self.store), encode(after, self.store)
-        tape_rows = np.concatenate([rows_before, rows_after])
-        threads = min(self.threads, 1 + int(tape_rows[:, -2].max()))
-        return Program(tape, tape_rows, len(rows_before), tape.place(loss), inputs, threads)
+        return Assembly(tape, tuple(before), tuple(after), tape.place(loss), inputs)
 
     def _gathered(self, tape: Tape, layout: Layout, gradients: Sequence[Node]) -> list[Instruction]:
         """Copies of the gradients that are not yet where the optimiser reads them."""

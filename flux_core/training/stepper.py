@@ -7,7 +7,8 @@ arena.x  ◀── optimiser loop ◀── arena.g ◀┘
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import isfinite, sqrt
 from typing import Any
 
@@ -35,13 +36,18 @@ class Stepper:
         self.arena = Arena(self.params)
         self.optimizer = optimizer
         self.state = optimizer.init(self.arena.x.size, self.arena.dtype)
-        # the compiled loop works on float32; a float64 model is for checks and takes the same steps in NumPy
-        fused = self.arena.dtype == np.float32
-        self._update = fused_update(optimizer) if fused else optimizer.update
-        self._norm = gradient_norm if fused else _norm
         self.graph = training_graph(model, loss, arity)
         self._simplified: dict[Any, Graph] = {}
         self._names = {id(p): name for name, p in self.params.items()}
+
+    @cached_property
+    def _update(self) -> Any:
+        """The compiled loop; a float64 model is for checks and takes the same steps in NumPy."""
+        return fused_update(self.optimizer) if self.arena.dtype == np.float32 else self.optimizer.update
+
+    @cached_property
+    def _norm(self) -> Callable[[NDArray[Any]], float]:
+        return gradient_norm if self.arena.dtype == np.float32 else _norm
 
     def step(
         self,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flux_core.ir import Graph, call, input_node, pack, param, to_dot, to_text
+from flux_core.ir import Graph, call, input_node, pack, param, to_dot, to_mermaid, to_text
 from flux_core.layers import Affine, Chain
 from flux_core.ops import leaky_relu
 from flux_core.passes import laid_out
@@ -66,3 +66,35 @@ def test_quotes_in_labels_are_escaped():
 
     odd.__name__ = 'a "quoted" \\ name'
     assert r'label="call a \"quoted\" \\ name"' in to_dot(Graph(call(odd, input_node(0)), 1))
+
+
+def test_notes_stand_behind_their_nodes():
+    x = input_node(0)
+    y = x * x
+    whole = Graph(y, 1)
+    assert to_text(whole, {y: "3 x 4"}).splitlines()[1] == f"{'%1 = multiply %0 %0':<56} 3 x 4"
+    assert '  n1 [label="multiply\\n3 x 4"];' in to_dot(whole, {y: "3 x 4"})
+    assert '  n1["multiply<br>3 x 4"]' in to_mermaid(whole, {y: "3 x 4"})
+
+
+def test_mermaid_names_every_node_and_edge_once():
+    x = input_node(0)
+    assert to_mermaid(Graph(x * x + param([1.0, 2.0]), 1)).splitlines() == [
+        "flowchart TB",
+        '  n0["input 0"]',
+        '  n1["multiply"]',
+        "  n0 --> n1",
+        "  n0 --> n1",
+        '  n2["param (2,)"]',
+        '  n3["add"]',
+        "  n1 --> n3",
+        "  n2 --> n3",
+    ]
+
+
+def test_what_mermaid_would_read_as_its_own_is_an_entity():
+    def odd(x):
+        return x
+
+    odd.__name__ = 'a "b" <c> & #1;'
+    assert '["call a #quot;b#quot; #lt;c#gt; #amp; #35;1;"]' in to_mermaid(Graph(call(odd, input_node(0)), 1))
