@@ -56,3 +56,13 @@ def test_permutation_is_one_and_changes_with_the_step():
     for order in orders:
         assert sorted(order.tolist()) == list(range(100))
     assert not np.array_equal(orders[0], orders[1])
+
+
+def test_permutation_is_the_shuffle_of_its_words():
+    """Fixed for ever: a resumed run must see the same order."""
+    stream = Stream.of(0, "shuffle")
+    words, order = stream.bits(1, 7, step=2)[0].tolist(), list(range(7))
+    for i in range(6, 0, -1):
+        j = words[i] * (i + 1) >> 32
+        order[i], order[j] = order[j], order[i]
+    assert stream.permutation(7, step=2).tolist() == order == [6, 5, 3, 2, 1, 4, 0]

@@ -266,3 +266,11 @@ def test_what_does_not_fit_is_refused():
         Fit(net(dataset), dataset, plan(epochs=9), kept)
     with pytest.raises(DataError, match="no batch of 500"):
         Fit(net(dataset), dataset, plan(batch_size=500, drop_last=True))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 31, 1000])
+def test_both_engines_shuffle_alike(rows):
+    dataset = data()
+    tape, reference = (Fit(net(dataset), dataset, plan(engine=engine)).engine for engine in ("tape", "reference"))
+    for epoch in (0, 1, 2**33):
+        np.testing.assert_array_equal(tape.order(rows, epoch), reference.order(rows, epoch))
