@@ -1,0 +1,112 @@
+"""The GEMM bound of a workload: how fast its steps would be if they were their matrix products alone.
+
+    spec ──▶ the training step's tape ──▶ its gemm instructions, nothing else ──▶ seconds a step
+
+The same sgemm, the same shapes and transposes, in the memory that the tape would use.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+ROUND_SECONDS = 0.05
+CALL_SECONDS = 0.0005  # of machine code for one call from Python, at least
+COPIES = 32  # of a step in a tape, at most: a longer tape would not stay in the cache
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """C (m, n) = A (m, k) B (k, n), one or both of them stored transposed."""
+
+    m: int
+    n: int
+    k: int
+    transpose_a: bool
+    transpose_b: bool
+
+
+class Products:
+    """The matrix products of the training step of a spec, for one thread each of `threads`."""
+
+    def __init__(self, spec: Path, threads: int = 1) -> None:
+        from flux_core.engine.compiled import Compiled
+        from flux_core.ops import Run
+        from flux_core.passes import Type
+        from flux_core.training.stepper import Stepper
+        from fluxrun.jobs.train import Request, prepare
+
+        built = prepare(Request(str(spec))).built
+        plan, train = built.plan, built.dataset.train
+        stepper = Stepper(built.model, plan.loss_function(), plan.optimizer)
+        size = min(plan.batch_size, len(train))
+        types = [Type((size, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (train.x, train.y)]
+        run = Run(training=True, seed=plan.seed)
+        self.steps = [Compiled(stepper.graph.step, types, run=run) for _ in range(threads)]
+        self.instructions = [i for i in self.steps[0].tape.instructions if i.kernel.name == "gemm"]
+        self.list = [_gemm(i.operands) for i in self.instructions]
+
+    def seconds(self, rounds: int) -> float:
+        """Seconds for the products of one step; with more threads, each does a step of its own in that time."""
+        rng = np.random.default_rng(0)
+        for step in self.steps:  # no zeros, no denormals
+            step.tape.workspace[...] = rng.standard_normal(step.tape.workspace.size, np.float32)
+        once = min(_timed(self._calls(1, 1)) for _ in range(3))
+        copies = max(1, min(COPIES, round(CALL_SECONDS / once)))
+        times = max(1, round(ROUND_SECONDS / (once * copies)))
+        calls = self._calls(copies, times)
+        _timed(calls)
+        return median(_timed(calls) for _ in range(rounds)) / (copies * times)
+
+    def _calls(self, copies: int, times: int) -> list[Callable[[], None]]:
+        """For each thread, what it does: walk a tape of `copies` steps, `times` times."""
+        from flux_core.engine.kernel import Kernel
+        from flux_core.engine.store import default_store
+        from flux_core.engine.tape import WIDTH, encode, offset
+
+        walk = default_store().function(Kernel.written("walk", "loop"))
+
+        def call(step: Any) -> Callable[[], None]:
+            own = [i for i in step.tape.instructions if i.kernel.name == "gemm"]
+            rows = encode(own * copies, default_store())
+            operands = np.array([offset(rows, step.base), len(rows), WIDTH], np.int64)
+            base, words = step.base.ctypes.data, operands.ctypes.data
+
+            def walks(keep: Any = (rows, operands)) -> None:
+                for _ in range(times):
+                    walk(base, words)
+
+            return walks
+
+        return [call(step) for step in self.steps]
+
+
+def bound(spec: Path, per_step: int, threads: int, rounds: int) -> dict[str, Any]:
+    """The rate that the matrix products alone allow on `threads` cores, and the list of them."""
+    products = Products(spec, threads)
+    rate = threads * per_step / products.seconds(rounds)
+    return {"rate": rate, "gemms": [asdict(gemm) for gemm in products.list]}
+
+
+def _gemm(operands: Sequence[int]) -> Gemm:
+    _, ta, tb, m, n, k, *_ = operands
+    return Gemm(m, n, k, bool(ta), bool(tb))
+
+
+def _timed(calls: Sequence[Callable[[], None]]) -> float:
+    """Seconds until every call, each in a thread of its own, is done."""
+    workers = [threading.Thread(target=call) for call in calls[1:]]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    calls[0]()
+    for worker in workers:
+        worker.join()
+    return time.perf_counter() - began
