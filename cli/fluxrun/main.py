@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands import check, ls, show, train
+from fluxrun.commands import check, graph, ls, show, train
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -51,7 +51,14 @@ def options(
     """Train neural networks from a YAML file."""
 
 
-for module, function in ((train, train.train), (check, check.check), (show, show.show), (ls, ls.ls)):
+COMMANDS = (
+    (train, train.train),
+    (check, check.check),
+    (show, show.show),
+    (graph, graph.graph),
+    (ls, ls.ls),
+)
+for module, function in COMMANDS:
     app.command(epilog=module.EXAMPLES)(function)
 
 

@@ -42,7 +42,8 @@ class Fit:
     def __init__(self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None) -> None:
         self.model, self.plan = model, plan
         self.dataset = _prepared(dataset, plan)
-        self.metrics = _metrics(plan, dataset)
+        targets = dataset.preprocessing.targets
+        self.metrics = metrics_of(plan, None if targets is None else targets.std)
         stepper = Stepper(model, plan.loss_function(), plan.optimizer)
         self.engine, self.interpreted = _engine(stepper, plan, self.metrics, self.dataset.train)
         self._pace_steps = 1
@@ -228,9 +229,8 @@ def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
     return replace(dataset, train=train, valid=floats(dataset.valid), test=floats(dataset.test))
 
 
-def _metrics(plan: Plan, dataset: Dataset) -> tuple[Metric, ...]:
-    targets = dataset.preprocessing.targets
-    scale = None if targets is None else targets.std
+def metrics_of(plan: Plan, scale: NDArray[np.float64] | None = None) -> tuple[Metric, ...]:
+    """The metrics that a plan names; `scale` (targets,) is what targets were divided by."""
     made = []
     for entry in plan.metrics:
         name, arguments = (entry, {}) if isinstance(entry, str) else entry

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fluxrun import exits
-from fluxrun.commands import check, ls, show, train
+from fluxrun.commands import check, graph, ls, show, train
 
 
 def test_check_says_ok(cli, folder):
@@ -107,7 +107,7 @@ def test_the_version(cli):
     assert cli("--version").stdout == f"fluxrun {version('fluxrun')}\n"
 
 
-@pytest.mark.parametrize("module", [train, check, show, ls])
+@pytest.mark.parametrize("module", [train, check, show, graph, ls])
 def test_the_examples_of_every_help_page_run(cli, configs, monkeypatch, module):
     monkeypatch.chdir(configs.parent)
     lines = [line.strip() for line in module.EXAMPLES.splitlines() if line.startswith("  fluxrun ")]
