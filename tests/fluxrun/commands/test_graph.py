@@ -66,8 +66,7 @@ def test_the_tape(cli, folder):
     assert words[at - 1][2] == "sum_of_squares"
     assert [w[2] for w in words[at + 1 : at + 4]] == ["update_adam", "loss_sum", "accuracy"]
     start = lines.index("memory, in float32 numbers")
-    regions = {w[0]: int(w[1].replace(",", "")) for w in words[start + 1 :] if not w[0][0].isdigit()}
-    assert set(regions) >= {"x", "dx", "mean", "square", "work", "constants", "sums"}
+    assert {word[0] for word in words[start:]} >= {"x", "dx", "mean", "square", "work", "constants", "sums"}
     assert ["0", "0.W", "2", "x", "6"] in words[start:]
 
 
