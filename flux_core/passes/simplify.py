@@ -60,6 +60,21 @@ def _same_type(node: Node, type_of: TypeOf) -> Node | None:
     return node.inputs[0] if type_of(node.inputs[0]) == type_of(node) else None
 
 
+def _small_power(node: Node, type_of: TypeOf) -> Node | None:
+    """x² and √x cost one operation, where a power costs a hundred."""
+    x, exponent = node.inputs
+    if type_of(x) != type_of(node):
+        return None
+    if _is(exponent, 2.0):
+        return Node("multiply", (x, x), origin=node.origin)
+    # of -0 and -inf the root differs from the power: 0.5 stays a power where x may be negative
+    return Node("sqrt", (x,), origin=node.origin) if _is(exponent, 0.5) and _never_negative(x) else None
+
+
+def _never_negative(x: Node) -> bool:
+    return x.op in ("exp", "absolute", "softplus", "sigmoid") or (x.op == "multiply" and x.inputs[0] is x.inputs[1])
+
+
 def _transposed_twice(node: Node, type_of: TypeOf) -> Node | None:
     inner = node.inputs[0]
     if inner.op != "transpose":
@@ -77,7 +92,7 @@ IDENTITIES: dict[str, Sequence[Identity]] = {
     "subtract": [_neutral(0.0, (1,))],
     "multiply": [_neutral(1.0, (0, 1))],
     "divide": [_neutral(1.0, (1,))],
-    "power": [_neutral(1.0, (1,))],
+    "power": [_neutral(1.0, (1,)), _small_power],
     "negative": [_undone_by("negative")],
     "transpose": [_transposed_twice],
     "sum_like": [_same_type],
@@ -109,6 +124,8 @@ def simplify(graph: Graph, inputs: Sequence[TypeTree]) -> Graph:
 def _reduce(node: Node, types: dict[Node, TypeTree]) -> Node:
     for identity in IDENTITIES.get(node.op, ()):
         simpler = identity(node, types.__getitem__)
+        if simpler is not None and simpler not in types:
+            types[simpler] = types[node]
         # an identity may not change the shape: x + 0 where 0 is stretched over x keeps it, a number + 0 does not
         if simpler is not None and types[simpler] == types[node]:
             return simpler

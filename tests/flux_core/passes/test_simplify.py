@@ -182,3 +182,18 @@ def test_gradients_of_a_model_lose_their_unbroadcasting():
 def test_attributes_tell_nodes_apart():
     made = [Node("leaky_relu", (A,), MappingProxyType({"slope": slope})) for slope in (0.1, 0.1, 0.2)]
     assert len(topological(simplify(Graph(pack(*made), 1), TYPES[:1]).output)) == 4
+
+
+def test_squares_and_roots_are_no_powers() -> None:
+    x = input_node(0)
+    value = np.array([-2.0, -0.0, 0.5, np.inf, -np.inf, np.nan])
+    for node, ops in [
+        (x**2.0, {"multiply"}),
+        ((x * x) ** 0.5, {"multiply", "sqrt"}),
+        (x**0.5, {"power"}),
+        (x**3.0, {"power"}),
+    ]:
+        graph = Graph(node, 1)
+        simple = simplify(graph, [Type((6,))])
+        assert {n.op for n in topological(simple.output)} - {"input", "constant"} == ops
+        np.testing.assert_array_equal(interpret(simple, [value]), interpret(graph, [value]))
