@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 
 ROUND_SECONDS = 0.05
-CALL_SECONDS = 0.0005  # of machine code for one call from Python, at least
-COPIES = 32  # of a step in a tape, at most: a longer tape would not stay in the cache
 
 
 @dataclass(frozen=True)
@@ -58,30 +56,30 @@ class Products:
         rng = np.random.default_rng(0)
         for step in self.steps:  # no zeros, no denormals
             step.tape.workspace[...] = rng.standard_normal(step.tape.workspace.size, np.float32)
-        once = min(_timed(self._calls(1, 1)) for _ in range(3))
-        copies = max(1, min(COPIES, round(CALL_SECONDS / once)))
-        times = max(1, round(ROUND_SECONDS / (once * copies)))
-        calls = self._calls(copies, times)
+        once = min(_timed(self._calls(1)) for _ in range(3))
+        times = max(1, round(ROUND_SECONDS / once))
+        calls = self._calls(times)
         _timed(calls)
-        return median(_timed(calls) for _ in range(rounds)) / (copies * times)
+        return median(_timed(calls) for _ in range(rounds)) / times
 
-    def _calls(self, copies: int, times: int) -> list[Callable[[], None]]:
-        """For each thread, what it does: walk a tape of `copies` steps, `times` times."""
+    def _calls(self, times: int) -> list[Callable[[], None]]:
+        """For each thread, what it does: the products of `times` steps, in one call of machine code."""
         from flux_core.engine.kernel import Kernel
         from flux_core.engine.store import default_store
         from flux_core.engine.tape import WIDTH, encode, offset
 
-        walk = default_store().function(Kernel.written("walk", "loop"))
+        store, kernel = default_store(), Kernel.written("walk", "loop")
+        walk = store.function(kernel)
+        (address,) = store.load([kernel])
 
         def call(step: Any) -> Callable[[], None]:
-            own = [i for i in step.tape.instructions if i.kernel.name == "gemm"]
-            rows = encode(own * copies, default_store())
-            operands = np.array([offset(rows, step.base), len(rows), WIDTH], np.int64)
-            base, words = step.base.ctypes.data, operands.ctypes.data
+            products = encode([i for i in step.tape.instructions if i.kernel.name == "gemm"], store)
+            # a tape of walks over that tape
+            steps = np.array([(address, offset(products, step.base), len(products), WIDTH)] * times, np.int64)
+            operands = np.array([offset(steps, step.base), *steps.shape], np.int64)
 
-            def walks(keep: Any = (rows, operands)) -> None:
-                for _ in range(times):
-                    walk(base, words)
+            def walks(named_by_address_only: Any = (products, steps)) -> None:
+                walk(step.base.ctypes.data, operands.ctypes.data)
 
             return walks
 

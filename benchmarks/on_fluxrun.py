@@ -19,8 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gemms import bound
-
 DROPPED = 2  # epochs, as many as the peers take to warm up
 
 
@@ -88,6 +86,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as runs:
         folder = train(arguments.spec, Path(runs))
         found = rates(folder, arguments.per_step // arguments.batch, arguments.round_epochs)
+    # not before: NumPy, which it imports, would find an environment that fluxrun has not set up yet
+    from benchmarks.gemms import bound
+
     whole = found.pop("steps_per_second")
     found |= {
         "whole": None if whole is None else whole * arguments.per_step,

@@ -85,7 +85,7 @@ def test_a_walk_over_the_products_computes_them(workloads, tmp_path):
     products = Products(write_spec(load(workloads)["small"], tmp_path, epochs=1))
     (step,) = products.steps
     step.tape.workspace[...] = np.random.default_rng(0).standard_normal(step.tape.workspace.size, np.float32)
-    (walk,) = products._calls(1, 2)
+    (walk,) = products._calls(2)
     walk()
 
     def array(place, rows, columns):
