@@ -1,6 +1,6 @@
 """What a source hands to the trainer.
 
-    Source ──load(seed)──▶ Dataset ── train, valid, test: Examples(x, y)
+    Source ──load(seed)──▶ Dataset ── train, valid, test: Examples(x, y, rows)
       │                       └────── preprocessing: how new rows become x, and y the units of the file
       └──peek()──▶ Peek: the shape of one example, before anything is trained
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.preprocessing import Preprocessing
@@ -22,22 +23,44 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows for the model: x (rows, ...) float32 or int64; y int64 (rows,) labels or float32 (rows, targets).
+    """Rows for the model: x (n, ...) float32 or int64; y int64 (n,) labels or float32 (n, targets).
 
-    >>> import numpy as np
-    >>> len(Examples(np.zeros((3, 2), np.float32), np.array([0, 1, 0])))
-    3
+    `rows`, int64 and contiguous, says which of them are the examples, in this order; None: all, as they lie. So
+    the splits of a large array share it, and an array in a file is never copied.
+
+    >>> examples = Examples(np.array([[0.0], [1.0], [2.0]], np.float32), np.array([0, 1, 0]), np.array([2, 0]))
+    >>> len(examples), examples.part(slice(0, 1))
+    (2, (array([[2.]], dtype=float32), array([0])))
     """
 
     x: NDArray[Any]
     y: NDArray[Any]
+    rows: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} rows and y has {len(self.y)}")
+        if (rows := self.rows) is None:
+            return
+        if rows.ndim != 1 or rows.dtype != np.int64 or not rows.flags.c_contiguous:
+            raise ValueError("rows must be one contiguous axis of int64")
+        # machine code gathers by these numbers and looks at nothing
+        if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < len(self.x)):
+            raise ValueError(f"rows has numbers from {rows.min()} to {rows.max()}, x has {len(self.x)} rows")
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x) if self.rows is None else len(self.rows)
+
+    def order(self, shuffled: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
+        """The rows of x and y that make the examples in a shuffled order of theirs; None: all, as they lie."""
+        if self.rows is None or shuffled is None:
+            return shuffled if self.rows is None else self.rows
+        return self.rows[shuffled]
+
+    def part(self, which: slice) -> tuple[NDArray[Any], NDArray[Any]]:
+        """x and y of some of the examples."""
+        chosen = which if self.rows is None else self.rows[which]
+        return self.x[chosen], self.y[chosen]
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ class Engine(ABC):
         step: int,
         meter: Meter,
     ) -> None:
-        """Take `len(rates)` steps on the minibatches from number `first` on of the order (None: as they lie).
+        """Take `len(rates)` steps on the minibatches from number `first` on of the order.
+
+        `order` (examples,) holds rows of x and y, as `Examples.order` gives them; None: the examples as they come.
 
         `step` steps of the training are behind. Raises Diverged, with nothing updated in that step.
         """
@@ -55,8 +57,8 @@ class Engine(ABC):
         """Measure a whole split."""
 
     @abstractmethod
-    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
-        """The shuffled order of an epoch, int64 (rows,)."""
+    def order(self, size: int, epoch: int) -> NDArray[np.int64]:
+        """The shuffled order of `size` examples in an epoch, int64 (size,)."""
 
 
 class ReferenceEngine(Engine):
@@ -91,8 +93,7 @@ class ReferenceEngine(Engine):
         size = self.plan.batch_size
         for i, rate in enumerate(rates):
             part = slice((first + i) * size, (first + i + 1) * size)
-            rows = part if order is None else order[part]
-            x, y = examples.x[rows], examples.y[rows]
+            x, y = examples.part(part) if order is None else (examples.x[order[part]], examples.y[order[part]])
             loss, prediction = self.stepper.step(
                 (x,),
                 y,
@@ -106,10 +107,9 @@ class ReferenceEngine(Engine):
     def evaluate(self, examples: Examples, meter: Meter) -> None:
         """Minibatch after minibatch."""
         for start in range(0, len(examples), self.plan.batch_size):
-            part = slice(start, start + self.plan.batch_size)
-            y = examples.y[part]
-            meter.add(*self.stepper.evaluate((examples.x[part],), y), y)
+            x, y = examples.part(slice(start, start + self.plan.batch_size))
+            meter.add(*self.stepper.evaluate((x,), y), y)
 
-    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
+    def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed."""
-        return Stream.of(self.plan.seed, "shuffle").permutation(rows, step=epoch)
+        return Stream.of(self.plan.seed, "shuffle").permutation(size, step=epoch)

@@ -94,7 +94,7 @@ class Fit:
     def _epoch(self) -> Iterator[Event]:
         """Train for the rest of an epoch, or until asked to stop, and evaluate."""
         plan, at, train = self.plan, self.at, self.dataset.train
-        order = self.engine.order(len(train), at.epoch) if plan.shuffle else None
+        order = train.order(self.engine.order(len(train), at.epoch)) if plan.shuffle else None
         began = reported = time.monotonic()
         behind = at.step_in_epoch
         while at.step_in_epoch < self.steps_per_epoch and not self._out_of_steps():
@@ -221,8 +221,14 @@ def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
     if plan.labels:
         return dataset
 
+    made: dict[int, NDArray[Any]] = {}  # by the identity of y, which splits may share
+
     def floats(part: Examples | None) -> Examples | None:
-        return part and Examples(part.x, part.y.astype(np.float32).reshape(len(part), -1))
+        if part is None:
+            return None
+        if id(part.y) not in made:
+            made[id(part.y)] = part.y.astype(np.float32, copy=False).reshape(len(part.y), -1)
+        return replace(part, y=made[id(part.y)])
 
     train = floats(dataset.train)
     assert train is not None  # a dataset has training examples

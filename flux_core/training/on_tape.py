@@ -111,6 +111,7 @@ class TapeEngine(Engine):
     ) -> None:
         """One call for the full minibatches, one for a smaller last."""
         size = self.plan.batch_size
+        order = examples.order() if order is None else order
         full = min(len(rates), len(examples) // size - first)
         rest = len(examples) - (first + full) * size if full < len(rates) else 0
         for steps, rows, begin in ((full, size, first * size), (int(rest > 0), rest, (first + full) * size)):
@@ -131,13 +132,13 @@ class TapeEngine(Engine):
         for steps, rows, begin in ((full, size, 0), (int(rest > 0), rest, full * size)):
             if steps:
                 program = self._program(examples, rows, False)
-                self._run(program, examples, None, begin, rows, steps, 0, None, meter)
+                self._run(program, examples, examples.order(), begin, rows, steps, 0, None, meter)
 
-    def order(self, rows: int, epoch: int) -> NDArray[np.int64]:
+    def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed, in machine code."""
-        order = np.empty(rows, np.int64)
+        order = np.empty(size, np.int64)
         key = Stream.of(self.plan.seed, "shuffle").key
-        operands = np.array([offset(order, self.arena.x), rows, epoch, *key], np.int64)
+        operands = np.array([offset(order, self.arena.x), size, epoch, *key], np.int64)
         self._shuffle(self.arena.x.ctypes.data, operands.ctypes.data)
         return order
 
@@ -321,7 +322,7 @@ class TapeEngine(Engine):
             )
         arrays = (self.arena.x, self.arena.g, *(self.state.slots[slot] for slot in self.optimizer.slots))
         operands = (*map(self._place, arrays), numbers, self.arena.x.size, self.arena.decayed)
-        return [*found, Instruction(update_kernel(self.optimizer), operands, "update")]
+        return [*found, Instruction(update_kernel(self.optimizer, clear=False), operands, "update")]
 
     def _measurements(self, tape: Tape, y: Type, loss: Node, prediction: Node, rows: int) -> list[Instruction]:
         """The running sums of the loss and of every metric."""
