@@ -49,13 +49,13 @@ def {name}(arena, operands):
     for i in range(decayed):
         dx = clip(scale * g[i], limit)
         {results} = {step}({with_decay})
-        g[i] = 0
+        {clear}
     # the elements behind them
     {spared_arrays}
     for i in range(size - decayed):
         dx = clip(scale * g[i], limit)
         {results} = {step}({without_decay})
-        g[i] = 0
+        {clear}
 """
 
 
@@ -122,10 +122,11 @@ def _sum_of_squares(store: Store) -> Callable[[int, int], None]:
     return store.function(Kernel.written("sum_of_squares", "norm"))
 
 
-def update_kernel(optimizer: Optimizer) -> Kernel:
+def update_kernel(optimizer: Optimizer, *, clear: bool = True) -> Kernel:
     """The kernel of a rule; its operands: x, g, the slots, the numbers (all offsets), size, decayed.
 
-    The numbers are scale, clipping limit, decay and those of the rule.
+    The numbers are scale, clipping limit, decay and those of the rule. Without `clear` the gradient is left as it
+    is, which saves a stream of writes where the next step overwrites it anyway.
     """
     rule = optimizer.rule
     arrays = ["x", "g", *rule.slots]
@@ -149,6 +150,7 @@ def update_kernel(optimizer: Optimizer) -> Kernel:
         numbers="\n    ".join(f"{name} = numbers[{i}]" for i, name in enumerate(numbers)),
         decayed_arrays=views("0", "decayed"),
         spared_arrays=views("decayed", "size - decayed"),
+        clear="g[i] = 0" if clear else "",
         results=", ".join(["x[i]", *slots]) if slots else "x[i],",
         with_decay=", ".join([*decayed, *slots, *rule_numbers]),
         without_decay=", ".join(["x[i]", "dx", *slots, *rule_numbers]),
