@@ -94,8 +94,8 @@ class Fit:
     def _epoch(self) -> Iterator[Event]:
         """Train for the rest of an epoch, or until asked to stop, and evaluate."""
         plan, at, train = self.plan, self.at, self.dataset.train
-        order = train.order(self.engine.order(len(train), at.epoch)) if plan.shuffle else None
         began = reported = time.monotonic()
+        order = train.order(self.engine.order(len(train), at.epoch)) if plan.shuffle else None
         behind = at.step_in_epoch
         while at.step_in_epoch < self.steps_per_epoch and not self._out_of_steps():
             if self._stop is not None:
