@@ -5,8 +5,8 @@
 
     python -m benchmarks.on_fluxrun SPEC --per-step 64 --round-epochs 9 --threads 1 --rounds 5
 
-`rates` are those that the run reports, without the shuffling, as the peers measure; `whole` is what lies between the
-ends of two epochs: shuffling, the run's files, everything.
+`rates` are those that the run reports, its shuffling included (the peers' is not); `whole` is what lies between the
+ends of two epochs: the run's files, everything.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     jax            one compiled call for each step       jax-scan       one for each epoch, gathering inside
 
 Everybody does the same work in each step: gather a shuffled minibatch from data in memory, forward, mean softmax
-cross-entropy, backward, update; float32. The shuffling itself is outside of the clock.
+cross-entropy, backward, update; float32. A peer's shuffling is outside of the clock.
 """
 
 from __future__ import annotations
