@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands import check, graph, ls, show, train
+from fluxrun.commands import check, doctor, graph, ls, show, train, warmup
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -57,6 +57,8 @@ COMMANDS = (
     (show, show.show),
     (graph, graph.graph),
     (ls, ls.ls),
+    (warmup, warmup.warmup),
+    (doctor, doctor.doctor),
 )
 for module, function in COMMANDS:
     app.command(epilog=module.EXAMPLES)(function)

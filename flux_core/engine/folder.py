@@ -26,18 +26,21 @@ INDEX = "index.json"
 def store_folder() -> Path | None:
     """The first folder that is ours and can keep kernels or has some, made if missing; None if there is none."""
     name = folder_name()
-    for base in candidates():
-        folder = base / name
-        try:
-            fsio.ensure_directory(base, mode=0o700)
-            if not is_ours(base):
-                continue
+    return next((base / name for base in candidates() if passed_over(base, name) is None), None)
+
+
+def passed_over(base: Path, name: str) -> str | None:
+    """Why kernels are not kept in `base`/`name`, which is made if missing; None if they can be."""
+    try:
+        for folder in (base, base / name):
             fsio.ensure_directory(folder, mode=0o700)
-            if is_ours(folder) and (os.access(folder, os.W_OK) or (folder / INDEX).exists()):
-                return folder
-        except OSError:
-            continue
-    return None
+            if not is_ours(folder):
+                return f"{folder} belongs to someone else, is a link, or can be written to by others"
+        if os.access(folder, os.W_OK) or (folder / INDEX).exists():
+            return None
+        return f"{folder} cannot be written to"
+    except OSError as error:
+        return f"{error.filename or base}: {error.strerror or error}"
 
 
 def candidates() -> Iterator[Path]:

@@ -69,6 +69,17 @@ class Store:
             self._link(found)
             return [self._addresses[kernel.key] for kernel in kernels]
 
+    def missing(self, kernels: Iterable[Kernel]) -> list[Kernel]:
+        """The kernels that the folder does not hold, or holds damaged: a process that needs them compiles them."""
+        wanted = {kernel.key: kernel for kernel in kernels}
+        held = self._stored(wanted)
+        return [kernel for key, kernel in wanted.items() if key not in held]
+
+    def inventory(self) -> tuple[int, int]:
+        """How many kernels the index names, and how many of them are damaged."""
+        named = self._index()
+        return len(named), len(named) - len(self._stored(named))
+
     def function(self, kernel: Kernel) -> Callable[[int, int], None]:
         """A kernel to be called with two addresses, arena and operands; the call releases the GIL."""
         (address,) = self.load([kernel])

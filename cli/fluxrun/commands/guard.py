@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 
 def guard(work: Callable[[], int], debug: bool) -> NoReturn:
     """Run a command's work and exit with its code, or with that of its error."""
+    warnings.showwarning = _warn
     try:
         code = work()
         sys.stdout.flush()
@@ -30,6 +32,14 @@ def guard(work: Callable[[], int], debug: bool) -> NoReturn:
     except Exception as error:
         code = report(error, debug)
     raise typer.Exit(code)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a line for people, without the place in our sources."""
+    from fluxrun.render.stream import say
+    from fluxrun.spec.text import visible
+
+    say(f"warning: {visible(str(message))}")
 
 
 def broken_pipe() -> NoReturn:

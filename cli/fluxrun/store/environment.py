@@ -18,9 +18,9 @@ def environment(directory: Path) -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "platform": platform.platform(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
         "git": _git(directory),
     }
 
@@ -38,7 +38,8 @@ def process_alive(host: str, pid: int) -> bool | None:
     return True
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """What the CPU is called."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -49,7 +50,8 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of an installed package, or None."""
     try:
         return version(package)
     except PackageNotFoundError:

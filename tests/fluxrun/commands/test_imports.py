@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy(folder, arguments):
     assert "typer" in modules
 
 
-@pytest.mark.parametrize("command", ["train", "check", "show", "graph", "ls"])
+@pytest.mark.parametrize("command", ["train", "check", "show", "graph", "ls", "warmup", "doctor"])
 def test_the_help_of_a_command_imports_only_what_typer_does(folder, command):
     assert not imported(folder, command, "--help").intersection(HEAVY).difference({"pydantic"})
 

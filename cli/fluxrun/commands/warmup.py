@@ -1,0 +1,46 @@
+"""fluxrun warmup: compile ahead, so that no training waits for a compiler."""
+
+from __future__ import annotations
+
+import sys
+
+from fluxrun.commands.guard import Debug, Json, guard, print_json
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun warmup
+  fluxrun warmup --json
+"""
+
+
+def warmup(as_json: Json = False, debug: Debug = False) -> None:
+    """Compile all kernels that can be known ahead; prints the folder that keeps them."""
+
+    def work() -> int:
+        from fluxrun import exits
+        from fluxrun.jobs.warmup import warm_up
+        from fluxrun.render.numbers import counted
+        from fluxrun.render.stream import Quiet, on_terminal, say
+        from fluxrun.spec.text import visible
+
+        line = Quiet(sys.stderr)
+
+        def draw(number: int, count: int, name: str) -> None:
+            line.write(f"\r\x1b[Kcompiling {number} of {count}: {name}")
+            line.flush()
+
+        drawing = on_terminal(sys.stderr)
+        done = warm_up(draw if drawing else lambda number, count, name: None)
+        if drawing and done.compiled:
+            line.write("\r\x1b[K")
+        if done.fault is not None:
+            say(f"error: {visible(done.fault)}\n  fluxrun doctor says more")
+            return exits.CANNOT_CREATE
+        say(f"{counted(done.compiled, 'kernel')} compiled, {done.present:,} present")
+        if as_json:
+            print_json({"folder": str(done.folder), "compiled": done.compiled, "present": done.present})
+        else:
+            print(done.folder)
+        return exits.OK
+
+    guard(work, debug)

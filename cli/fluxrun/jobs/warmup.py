@@ -1,0 +1,122 @@
+"""Compile ahead what trainings will need, so that none of them waits for a compiler.
+
+    every kernel that is written    (flux_core.engine.kernels)
+    every optimiser's loop
+    the formulas of small models    each layer between affine layers, under each loss ──▶ fused elementwise kernels
+
+A kernel knows no sizes, so a model of three units has the kernels of one of three thousand. What is left for a
+training to compile are formulas that a new combination of layers brings about.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flux_core.engine.kernel import Kernel
+from fluxrun.spec.catalog import CATALOG
+
+ROWS, INPUTS, HIDDEN, OUTPUTS = 8, 3, 5, 4  # sizes that differ, so that none stands for another
+NEEDS_SIZES = {"affine", "reshape", "onehot"}
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What a warm-up found and did; `fault` says why the kernels could not be kept."""
+
+    folder: Path | None
+    compiled: int
+    present: int
+    fault: str | None
+
+
+def warm_up(progress: Callable[[int, int, str], None]) -> Warmed:
+    """Compile every kernel that is known ahead and missing; `progress` hears number, count and name of each."""
+    from flux_core.engine.store import StoreWarning, default_store
+
+    store = default_store()
+    kernels = known_kernels()
+    missing = store.missing(kernels.values())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        for number, kernel in enumerate(missing, 1):
+            progress(number, len(missing), kernel.name)
+            store.load([kernel])
+            if caught:
+                break  # the others could not be kept either
+    fault = str(caught[0].message) if caught else None
+    return Warmed(store.folder, store.compiled, len(kernels) - len(missing), fault)
+
+
+def known_kernels() -> Mapping[str, Kernel]:
+    """The kernels that can be known ahead, by key."""
+    from flux_core.engine.ahead import written
+    from flux_core.engine.update import update_kernel
+    from flux_core.layers import Affine
+    from flux_core.optim import OPTIMIZERS
+
+    found = [*written(), *(update_kernel(make(), clear=c) for make in OPTIMIZERS.values() for c in (False, True))]
+    for layers, loss, outputs in _models():
+        found += _kernels(layers, loss, outputs, ROWS)
+        if isinstance(layers[-1], Affine):  # the last minibatch of an epoch may be a single example
+            found += _kernels(layers, loss, outputs, 1)
+    return {kernel.key: kernel for kernel in found}
+
+
+def _models() -> Iterator[tuple[list[Any], str, int]]:
+    """Layers, a loss, and how many outputs there are."""
+    from flux_core.layers import Affine, Dropout
+
+    losses = [("cross_entropy", OUTPUTS), ("binary_cross_entropy", 1)]
+    losses += [(loss, outputs) for loss in ("mse", "mae", "huber") for outputs in (1, OUTPUTS)]
+    for loss, outputs in losses:
+        for bias in (True, False):
+            yield [Affine(outputs, bias=bias)], loss, outputs
+    for layer in _layers():
+        for bias in (True, False):
+            yield [Affine(HIDDEN, bias=bias), layer, Affine(OUTPUTS)], *losses[0]
+            yield [Affine(HIDDEN, bias=bias), layer, Dropout(0.5), Affine(OUTPUTS)], *losses[0]
+        yield [layer, Affine(OUTPUTS)], *losses[0]
+        for loss, outputs in losses:
+            yield [Affine(outputs), layer], loss, outputs
+
+
+def _layers() -> Iterator[Any]:
+    """Every layer that knows its sizes; one with an argument twice, because a factor of 1 is simplified away."""
+    for name, row in CATALOG["layer"].items():
+        maker = row.make()
+        if name in NEEDS_SIZES:
+            continue
+        if not isinstance(maker, type):
+            yield maker
+            continue
+        yield maker()
+        if row.schema.main is not None:
+            yield maker(0.3)
+
+
+def _kernels(layers: list[Any], loss: str, outputs: int, rows: int) -> list[Kernel]:
+    """The kernels of the tapes of a model, for training and for evaluation."""
+    import numpy as np
+
+    from flux_core.data import Examples
+    from flux_core.engine.lower import CannotLowerError
+    from flux_core.layers import Chain, initialise
+    from flux_core.optim import sgd
+    from flux_core.training.on_tape import TapeEngine
+    from flux_core.training.plan import Plan
+    from flux_core.training.stepper import Stepper
+
+    model = initialise(Chain(*layers), (rows, INPUTS), seed=0)
+    plan = Plan(loss=loss, optimizer=sgd(), batch_size=rows)
+    y = np.zeros(rows, np.int64) if plan.labels else np.zeros((rows, outputs), np.float32)
+    examples = Examples(np.zeros((rows, INPUTS), np.float32), y)
+    try:
+        engine = TapeEngine(Stepper(model, plan.loss_function(), plan.optimizer), plan, (), examples)
+        tapes = [engine.assembly(examples, rows, training) for training in (True, False)]
+    except CannotLowerError:
+        return []
+    return [i.kernel for tape in tapes for i in (*tape.before, *tape.after)]
