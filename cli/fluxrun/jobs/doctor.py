@@ -103,6 +103,9 @@ def _blas(report: Report) -> dict[str, Any]:
     if ours["num_threads"] != 1:
         what = f"BLAS runs {ours['num_threads']} threads of its own, which costs small models time"
         report.findings.append(Finding(what, "start trainings through fluxrun, which sets one"))
+    if chosen := os.environ.get("OPENBLAS_CORETYPE"):
+        what = f"OPENBLAS_CORETYPE={chosen} chooses the kernels of BLAS, which may be slower than its own choice"
+        report.findings.append(Finding(what, "unset it, unless results must be those of another CPU", broken=False))
     found = {"library": ours["internal_api"], "version": ours["version"], "kernel": ours.get("architecture")}
     return {**found, "threads": ours["num_threads"], "file": ours["filepath"]}
 

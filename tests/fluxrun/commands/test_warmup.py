@@ -24,6 +24,7 @@ def cache(folder, monkeypatch):
     """A kernel store of its own for one test."""
     monkeypatch.setenv("FLUXRUN_CACHE", str(folder / "cache"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "other"))
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     default_store.cache_clear()
     with threadpool_limits(1, "blas"):  # as `run` does in a process of its own
         yield folder / "cache"
@@ -152,6 +153,11 @@ def test_no_place_at_all_is_told(cli, cache, monkeypatch):
     found = examined(cli, exits.BUG)
     assert found["store"]["folder"] is None
     assert "every process compiles its own" in found["problems"][0]["what"]
+
+
+def test_kernels_of_blas_that_somebody_chose_are_told(cli, cache, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    assert "OPENBLAS_CORETYPE=Prescott chooses" in examined(cli)["problems"][0]["what"]
 
 
 def test_what_cannot_be_examined_is_told(cli, cache, monkeypatch):
