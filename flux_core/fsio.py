@@ -17,7 +17,7 @@ import errno
 import fcntl
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,7 +78,12 @@ disk = Disk()
 
 
 def write_atomically(path: str | Path, *parts: bytes | memoryview) -> None:
-    """Put a file of these bytes, one part after another, in the place of `path`.
+    """Put a file of these bytes, one part after another, in the place of `path`; raises as `write_parts`."""
+    write_parts(path, parts)
+
+
+def write_parts(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Put a file in the place of `path` that is made while it is written, one part after another.
 
     Raises OSError, and leaves the old content and no temporary file behind, when an operation fails. (If the
     last one does, the sync of the folder, the new content is in place but may not survive a power loss.)
@@ -166,7 +171,7 @@ def _open_beside(path: Path) -> tuple[Path, int]:
             return temporary, disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
-def _write_all(file: int, parts: Sequence[bytes | memoryview]) -> None:
+def _write_all(file: int, parts: Iterable[bytes | memoryview]) -> None:
     for part in parts:
         rest = memoryview(part)
         while len(rest):

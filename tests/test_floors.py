@@ -14,7 +14,7 @@ SOURCES = {"flux_core": ROOT / "flux_core", "fluxrun": ROOT / "cli" / "fluxrun"}
 FLOORS = {
     "flux_core": [
         {"errors", "fsio", "philox"},
-        {"ir", "dims"},
+        {"ir", "dims", "caches"},
         {"ops"},
         {"passes"},
         {"interpreter"},

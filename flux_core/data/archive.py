@@ -1,4 +1,4 @@
-"""Reading one array out of an .npz file, distrustfully.
+"""Reading one array out of an .npz file, or mapping that of a .npy file, distrustfully.
 
     zip directory: declared size <= max_bytes, and what deflate can give   ┐ checked before any memory
     .npy header:   shape x item size = declared size, no Python objects    ┘ is taken for the array
@@ -9,6 +9,7 @@ code when it is read.
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -52,6 +53,17 @@ def read_array(path: Path, name: str, key: str, limit: int) -> NDArray[Any]:
     with _member(path, name, key, limit) as (stream, header):
         data = stream.read()  # to the end, so that the zip's checksum is verified
         return np.frombuffer(data, header.dtype).reshape(header.shape, order=header.order)
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, read from the disk when it is looked at; raises MissingFile or DataError."""
+    with open_file(path) as file:
+        try:
+            header = _read_header(file, os.fstat(file.fileno()).st_size)
+            array = np.memmap(file, header.dtype, "r", file.tell(), header.shape, header.order)
+        except DAMAGE as error:
+            raise DataError(f"this cannot be read as a .npy file: {error}", file=path) from None
+    return np.asarray(array)
 
 
 @contextmanager

@@ -1,13 +1,16 @@
-"""Datasets from arrays: what npz, idx and synthetic sources share.
+"""Datasets from arrays: what npz, npy, idx and synthetic sources share.
 
-    x (rows, ...) of each file, Targets ──cut, fit on training rows, encode──▶ Dataset
+    Raw x (rows, ...) of each file, Targets ──cut, fit on training rows, encode──▶ Dataset
 
-Two axes are standardised column by column; more axes (images) with one mean and deviation for everything.
+Small arrays are cut into one array for each split. Large ones are encoded whole, into a file (`large`), and the
+splits are rows of it. Two axes are standardised column by column; more axes (images) with one mean and deviation
+for everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,20 @@ from numpy.typing import NDArray
 
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets
 from flux_core.data.dataset import Dataset
+from flux_core.data.large import check_ids, encode_large, fit_large
 from flux_core.data.preprocessing import Preprocessing, check_finite
+from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part
 from flux_core.errors import DataError
 
+LARGE = 64 * 2**20  # bytes of x, decoded, of all files together
+
 
 def array_dataset(
-    xs: Mapping[Part, NDArray[Any]],
+    xs: Mapping[Part, Raw],
     targets: Targets,
     *,
-    files: Mapping[Part, Path],
     fractions: Mapping[Part, float],
     seed: int,
     standardize: bool | None,
@@ -37,23 +43,33 @@ def array_dataset(
 
     Raises DataError for arrays that do not fit each other, values that are not finite, ids that are none.
     """
-    for part, x in xs.items():
-        _check(x, targets.values[part], xs["train"], files.get(part), name, ids)
+    main = xs["train"]
+    for part, raw in xs.items():
+        _check(raw, targets.values[part], main, name, ids)
+    size = sum(prod(raw.shape) for raw in xs.values()) * (8 if ids else 4)
+    large = main.path is not None and size >= LARGE
+    arrays = {} if large else {part: _checked(raw.values, raw.path, name, ids) for part, raw in xs.items()}
     cuts, notes = cut(targets, fractions, seed=seed)
-    train = xs["train"][cuts["train"].rows]
+    rows = cuts["train"].rows
     if standardize is None:
-        standardize = train.dtype.kind == "f" and train.ndim == 2
+        standardize = main.dtype.kind == "f" and len(main.shape) == 2
     inputs = None if unit == 1.0 else Scale.of(0.0, unit)
     if standardize and not ids:
-        inputs = Scale.fit(train, whole=train.ndim > 2)
+        whole = len(main.shape) > 2
+        inputs = fit_large(main, rows, name, whole) if large else Scale.fit(arrays["train"][rows], whole=whole)
     preprocessing = Preprocessing(
         inputs=inputs,
         dtype="int64" if ids else "float32",
         targets=fit_targets(targets, cuts["train"], standardize=standardize),
         classes=targets.classes,
     )
+    if large:
+        wholes = {part: encode_large(raw, preprocessing, name, input_shape(raw.shape, ids)) for part, raw in xs.items()}
+        reasons = dict.fromkeys(reason for _, reason in wholes.values() if reason)
+        notes = (*notes, *(f"{reason}; every run decodes them again" for reason in reasons))
+        return dataset({part: x for part, (x, _) in wholes.items()}, targets, cuts, preprocessing, notes, shared=True)
     encoded = {
-        part: preprocessing.encode_array(xs[piece.file][piece.rows], file=files.get(piece.file), name=name)
+        part: preprocessing.encode_array(arrays[piece.file][piece.rows], file=xs[piece.file].path, name=name)
         for part, piece in cuts.items()
     }
     return dataset(encoded, targets, cuts, preprocessing, notes)
@@ -68,17 +84,22 @@ def input_shape(shape: tuple[int, ...], ids: bool) -> tuple[int, ...]:
     return shape[1:] if ids or len(shape) > 1 else (1,)
 
 
-def _check(x: NDArray[Any], y: NDArray[Any], train: NDArray[Any], file: Path | None, name: str, ids: bool) -> None:
-    if x.ndim == 0 or x.dtype.kind not in "biuf":
-        what = "a single value" if x.ndim == 0 else f"values of type {x.dtype}"
-        raise DataError(f"array {name!r} holds {what}, features are rows of numbers", file=file)
-    if len(x) != len(y):
-        raise DataError(f"array {name!r} has {len(x)} rows and the target has {len(y)}", file=file)
-    if x.shape[1:] != train.shape[1:]:
+def _check(raw: Raw, y: NDArray[Any], train: Raw, name: str, ids: bool) -> None:
+    """What the header says against what is wanted."""
+    if not raw.shape or raw.dtype.kind not in "biuf":
+        what = f"values of type {raw.dtype}" if raw.shape else "a single value"
+        raise DataError(f"array {name!r} holds {what}, features are rows of numbers", file=raw.path)
+    if raw.shape[0] != len(y):
+        raise DataError(f"array {name!r} has {raw.shape[0]} rows and the target has {len(y)}", file=raw.path)
+    if raw.shape[1:] != train.shape[1:]:
         raise DataError(
-            f"one example of {name!r} has shape {x.shape[1:]}, in the training file it has {train.shape[1:]}",
-            file=file,
+            f"one example of {name!r} has shape {raw.shape[1:]}, in the training file it has {train.shape[1:]}",
+            file=raw.path,
         )
-    if ids and (x.dtype.kind not in "iu" or (x.size and int(x.min()) < 0)):
-        raise DataError(f"array {name!r} does not hold ids: whole numbers from 0", file=file)
+
+
+def _checked(x: NDArray[Any], file: Path | None, name: str, ids: bool) -> NDArray[Any]:
+    if ids:
+        check_ids(x, file, name)
     check_finite(x, file, name)
+    return x

@@ -100,17 +100,27 @@ def dataset(
     cuts: Mapping[Part, Cut],
     preprocessing: Preprocessing,
     notes: Sequence[str],
+    *,
+    shared: bool = False,
 ) -> Dataset:
-    """Put x and y of every part together."""
+    """Put x and y of every part together; with `shared`, `xs` are the whole files, and parts are rows of them."""
+    scale = preprocessing.targets
+
+    def encoded(y: NDArray[Any]) -> NDArray[Any]:
+        if targets.task == "classification":
+            return y
+        return y.astype(np.float32) if scale is None else scale.apply(y)
+
+    ys = {file: encoded(y) for file, y in targets.values.items()} if shared else {}
 
     def part(name: Part) -> Examples | None:
         if name not in cuts:
             return None
-        y = targets.values[cuts[name].file][cuts[name].rows]
-        if targets.task == "regression":
-            scale = preprocessing.targets
-            y = y.astype(np.float32) if scale is None else scale.apply(y)
-        return Examples(xs[name], y)
+        file, rows = cuts[name].file, cuts[name].rows
+        if not shared:
+            return Examples(xs[name], encoded(targets.values[file][rows]))
+        # rows ascend: as many as there are, they are all of them
+        return Examples(xs[file], ys[file], None if len(rows) == len(xs[file]) else rows)
 
     train = part("train")
     assert train is not None  # `cut` refuses an empty training split

@@ -24,6 +24,7 @@ from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import DEFLATE_RATIO, MAX_BYTES, check_size, fractions_of_main, open_file
+from flux_core.data.raw import Raw
 from flux_core.data.split import Part
 from flux_core.errors import DataError
 
@@ -55,11 +56,10 @@ class IdxSource:
     def load(self, *, seed: int, task: Task | None = None) -> Dataset:
         """Read and encode; raises MissingFile or DataError."""
         files = self._images()
-        xs = {part: read_idx(path, self.max_bytes) for part, path in files.items()}
+        xs = {part: self._raw(path) for part, path in files.items()}
         return array_dataset(
             xs,
             self._targets(task),
-            files=files,
             fractions=self._fractions(),
             seed=seed,
             standardize=self.standardize,
@@ -75,9 +75,12 @@ class IdxSource:
         """From the header of the images and all labels."""
         targets = self._targets(task)
         classes = len(targets.classes) if targets.task == "classification" else None
-        with open_file(Path(self.images)) as file:
-            shape, _ = _read_header(_plain(file), Path(self.images))
-        return Peek(input_shape(shape, ids=False), "float32", classes, targets.task)
+        return Peek(input_shape(self._raw(Path(self.images)).shape, ids=False), "float32", classes, targets.task)
+
+    def _raw(self, path: Path) -> Raw:
+        with open_file(path) as file:
+            shape, dtype = _read_header(_plain(file), path)
+        return Raw(shape, dtype.newbyteorder("="), lambda: read_idx(path, self.max_bytes), path)
 
     def _images(self) -> dict[Part, Path]:
         return _pair(self.images, self.test_images)

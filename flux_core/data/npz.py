@@ -17,6 +17,7 @@ from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import MAX_BYTES, fractions_of_main, part_files
+from flux_core.data.raw import Raw
 from flux_core.data.split import Part
 
 
@@ -46,11 +47,9 @@ class NpzSource:
     def load(self, *, seed: int, task: Task | None = None) -> Dataset:
         """Read and encode; raises MissingFile, ColumnError (no such array) or DataError."""
         paths = self._paths()
-        xs = {part: read_array(path, self.features, "features", self.max_bytes) for part, path in paths.items()}
         return array_dataset(
-            xs,
+            {part: self._raw(path) for part, path in paths.items()},
             self._targets(task),
-            files=paths,
             fractions=self._fractions(),
             seed=seed,
             standardize=self.standardize,
@@ -72,6 +71,11 @@ class NpzSource:
             classes=len(targets.classes) if targets.task == "classification" else None,
             task=targets.task,
         )
+
+    def _raw(self, path: Path) -> Raw:
+        which = (path, self.features, "features", self.max_bytes)
+        header = read_header(*which)
+        return Raw(header.shape, header.dtype, lambda: read_array(*which), path)
 
     def _paths(self) -> dict[Part, Path]:
         return part_files(self.path, self.train_path, self.valid_path, self.test_path)

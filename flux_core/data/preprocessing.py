@@ -90,8 +90,10 @@ class Preprocessing:
             notes += found
         return np.concatenate(blocks, axis=1), tuple(notes)
 
-    def encode_array(self, x: NDArray[Any], *, file: str | Path | None = None, name: str = "x") -> NDArray[Any]:
-        """An array as x: ids stay int64, everything else becomes finite float32."""
+    def encode_array(
+        self, x: NDArray[Any], *, file: str | Path | None = None, name: str = "x", first: int = 0
+    ) -> NDArray[Any]:
+        """An array as x: ids stay int64, everything else becomes finite float32; `first` is the number of its row 0."""
         if self.dtype == "int64":
             return x.astype(np.int64)
         x = x[:, None] if x.ndim == 1 else x  # one number a row is one feature
@@ -100,10 +102,10 @@ class Preprocessing:
                 f"a row of {name!r} has shape {x.shape[1:]}, the model was trained with {self.inputs.mean.shape}",
                 file=file,
             )
-        check_finite(x, file, name)
+        check_finite(x, file, name, first)
         with np.errstate(over="ignore"):
             encoded = x.astype(np.float32) if self.inputs is None else self.inputs.apply(x)
-        check_finite(encoded, file, name)
+        check_finite(encoded, file, name, first)
         return encoded
 
     def to_json(self) -> dict[str, Any]:
@@ -143,13 +145,14 @@ def _column(data: dict[str, Any]) -> Column:
     return kinds[data["kind"]].from_json(data)
 
 
-def check_finite(x: NDArray[Any], file: str | Path | None, name: str) -> None:
-    """Raise DataError with the index of the first nan or infinity of an array."""
+def check_finite(x: NDArray[Any], file: str | Path | None, name: str, first: int = 0) -> None:
+    """Raise DataError with the index of the first nan or infinity of an array, whose row 0 has the number `first`."""
     if x.dtype.kind != "f" or bool(np.isfinite(x).all()):
         return
     index = [int(i) for i in np.argwhere(~np.isfinite(x))[0]]
     raise DataError(
-        f"array {name!r} holds {x[tuple(index)]} at {index}; every value must be a finite float32",
+        f"array {name!r} holds {x[tuple(index)]} at {[first + index[0], *index[1:]]}; "
+        "every value must be a finite float32",
         file=file,
         hint="remove or replace such values before training",
     )

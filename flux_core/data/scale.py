@@ -31,8 +31,19 @@ class Scale:
     @classmethod
     def fit(cls, values: NDArray[Any], *, whole: bool = False) -> Scale:
         """The moments of each column of `values` (rows, columns), or with `whole` of all its elements."""
-        mean, std = moments(values, axis=None if whole else 0)
-        return cls(mean, std)
+        axis = None if whole else 0
+        values = np.asarray(values, np.float64)
+        # a power of two near the largest magnitude: dividing by it is exact, and 1e300 ** 2 would overflow
+        exponent = np.frexp(np.max(np.abs(values), axis=axis, initial=0.0))[1]
+        values = np.ldexp(values, -exponent)
+        return cls.from_moments(values.mean(axis=axis), values.std(axis=axis), exponent)
+
+    @classmethod
+    def from_moments(cls, mean: ArrayLike, std: ArrayLike, exponent: ArrayLike) -> Scale:
+        """Moments of values that were divided by 2^exponent; a constant gets 1 as its standard deviation."""
+        # the mean of equal numbers is off by rounding, so a constant column has a tiny std, not 0
+        constant = np.asarray(std) <= 1e-13
+        return cls.of(np.ldexp(mean, exponent), np.where(constant, 1.0, np.ldexp(std, exponent)))
 
     @classmethod
     def of(cls, mean: ArrayLike, std: ArrayLike) -> Scale:
@@ -69,20 +80,3 @@ class Scale:
 
     def __hash__(self) -> int:
         return hash((self.mean.tobytes(), self.std.tobytes()))
-
-
-def moments(values: NDArray[Any], axis: int | None = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and (population) standard deviation in float64; a constant gets 1 as its standard deviation.
-
-    >>> moments(np.array([2.0, 4.0]), None)
-    (array(3.), array(1.))
-    """
-    values = np.asarray(values, np.float64)
-    # a power of two near the largest magnitude: dividing by it is exact, and 1e300 ** 2 would overflow
-    exponent = np.frexp(np.max(np.abs(values), axis=axis, initial=0.0))[1]
-    values = np.ldexp(values, -exponent)
-    mean = np.asarray(values.mean(axis=axis))
-    std = np.asarray(values.std(axis=axis))
-    # the mean of equal numbers is off by rounding, so a constant column has a tiny std, not 0
-    constant = std <= 1e-13
-    return np.asarray(np.ldexp(mean, exponent)), np.where(constant, 1.0, np.ldexp(std, exponent))

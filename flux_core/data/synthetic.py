@@ -22,6 +22,7 @@ from flux_core.data.assemble import read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import fractions_of_main
+from flux_core.data.raw import Raw
 from flux_core.philox import Stream
 
 Name = Literal["xor", "spirals", "sine"]
@@ -57,9 +58,8 @@ class SyntheticSource:
         """Draw and split; raises DataError for a classification of sine."""
         x, y = MAKERS[self.name](self.examples, self.noise, seed)
         return array_dataset(
-            {"train": x},
+            {"train": Raw.of(x)},
             read_targets({"train": y}, {"train": Place(column="y")}, self.task or task),
-            files={},
             fractions=fractions_of_main(self.split, {}, separate=False),
             seed=seed,
             standardize=self.standardize,

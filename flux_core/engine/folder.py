@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from flux_core import fsio
+from flux_core.caches.folder import candidates, unfit
 
 INDEX = "index.json"
 
@@ -31,36 +29,7 @@ def store_folder() -> Path | None:
 
 def passed_over(base: Path, name: str) -> str | None:
     """Why kernels are not kept in `base`/`name`, which is made if missing; None if they can be."""
-    try:
-        for folder in (base, base / name):
-            fsio.ensure_directory(folder, mode=0o700)
-            if not is_ours(folder):
-                return f"{folder} belongs to someone else, is a link, or can be written to by others"
-        if os.access(folder, os.W_OK) or (folder / INDEX).exists():
-            return None
-        return f"{folder} cannot be written to"
-    except OSError as error:
-        return f"{error.filename or base}: {error.strerror or error}"
-
-
-def candidates() -> Iterator[Path]:
-    """The places to try, best first."""
-    if chosen := os.environ.get("FLUXRUN_CACHE"):
-        yield Path(chosen).absolute()
-    if (shared := os.environ.get("XDG_CACHE_HOME", "")) and Path(shared).is_absolute():
-        yield Path(shared) / "fluxrun"
-    with suppress(RuntimeError):  # a user without a home
-        yield Path.home() / ".cache" / "fluxrun"
-    import tempfile
-
-    with suppress(OSError):  # no temporary folder that can be written to
-        yield Path(tempfile.gettempdir()).absolute() / f"fluxrun-{os.geteuid()}"
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether a folder (not a link to one) belongs to this user and nobody else can write to it."""
-    status = folder.stat(follow_symlinks=False)
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return unfit(base, name, sign=INDEX)
 
 
 def folder_name() -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flux_core.engine.folder import INDEX, candidates, folder_name, passed_over
+from flux_core.caches.folder import candidates
+from flux_core.engine.folder import INDEX, folder_name, passed_over
 from flux_core.engine.store import Store
 
 FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "amx-tile", "neon", "sve")

@@ -57,6 +57,10 @@ class Engine(ABC):
         """Measure a whole split."""
 
     @abstractmethod
+    def prepare(self, train: Examples, *others: Examples) -> None:
+        """Make ready what training on `train` and evaluating all of them needs, so that no step waits for it."""
+
+    @abstractmethod
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """The shuffled order of `size` examples in an epoch, int64 (size,)."""
 
@@ -109,6 +113,9 @@ class ReferenceEngine(Engine):
         for start in range(0, len(examples), self.plan.batch_size):
             x, y = examples.part(slice(start, start + self.plan.batch_size))
             meter.add(*self.stepper.evaluate((x,), y), y)
+
+    def prepare(self, train: Examples, *others: Examples) -> None:
+        """The interpreter needs nothing."""
 
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed."""

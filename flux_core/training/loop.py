@@ -80,6 +80,8 @@ class Fit:
         yield Started(
             parameters, self.steps_per_epoch, self.plan.epochs, self.at.epoch, self.at.step, len(self.dataset.train)
         )
+        data = self.dataset
+        self.engine.prepare(data.train, *(part for part in (data.valid, data.test) if part is not None))
         while self.at.epoch < self.plan.epochs and not self.at.reason:
             yield from self._epoch()
             if self._stop is not None:

@@ -40,6 +40,7 @@ from flux_core.training.stepper import Stepper
 
 LOSS_SUMS = 2  # Σ loss and rows stand in front of the sums of the metrics
 INPUTS = 2  # x and y
+STEPS, SHUFFLE = Kernel.written("steps", "loop"), Kernel.written("shuffle", "shuffle")
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,18 @@ class TapeEngine(Engine):
                 program = self._program(examples, rows, False)
                 self._run(program, examples, examples.order(), begin, rows, steps, 0, None, meter)
 
+    def prepare(self, train: Examples, *others: Examples) -> None:
+        """All kernels at once: what is missing is compiled, and linking happens once."""
+        size = self.plan.batch_size
+        kernels = [STEPS, SHUFFLE]
+        for examples, training in ((train, True), *((other, False) for other in others)):
+            rest = 0 if training and self.plan.drop_last else len(examples) % size
+            for rows in (size if len(examples) >= size else 0, rest):
+                if rows:
+                    assembly = self.assembly(examples, rows, training)
+                    kernels += [i.kernel for i in (*assembly.before, *assembly.after)]
+        self.store.load(kernels)
+
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed, in machine code."""
         order = np.empty(size, np.int64)
@@ -171,11 +184,11 @@ class TapeEngine(Engine):
 
     @cached_property
     def _steps(self) -> Callable[[int, int], None]:
-        return self.store.function(Kernel.written("steps", "loop"))
+        return self.store.function(STEPS)
 
     @cached_property
     def _shuffle(self) -> Callable[[int, int], None]:
-        return self.store.function(Kernel.written("shuffle", "shuffle"))
+        return self.store.function(SHUFFLE)
 
     def _run(
         self,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flux_core.caches.facts import file_digest
 from flux_core.errors import Diverged
 from fluxrun.jobs.expect import Expectation
 from fluxrun.jobs.signals import Signals
@@ -21,7 +22,7 @@ from fluxrun.spec.build import Built, build
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
 from fluxrun.store.environment import environment
-from fluxrun.store.fingerprint import FORMAT, file_digest, fingerprint
+from fluxrun.store.fingerprint import FORMAT, fingerprint
 from fluxrun.store.folder import claim, next_folder
 from fluxrun.store.record import VERSION, Record, now
 

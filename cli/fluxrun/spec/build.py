@@ -132,7 +132,7 @@ def _splits(spec: Spec) -> tuple[str, ...]:
     data = spec.data.arguments
     split = getattr(data, "split", None)
     own = {
-        name: getattr(data, f"{name}_path", None) or getattr(data, f"{name}_images", None)
+        name: any(getattr(data, f"{name}_{what}", None) for what in ("path", "images", "features"))
         for name in ("train", "valid", "test")
     }
     return tuple(name for name in own if name == "train" or own[name] or getattr(split, name, None))

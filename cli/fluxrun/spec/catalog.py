@@ -39,6 +39,7 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
     "source": {
         "csv": Row(sources.Csv, "flux_core.data:CsvSource"),
         "npz": Row(sources.Npz, "flux_core.data:NpzSource"),
+        "npy": Row(sources.Npy, "flux_core.data:NpySource"),
         "idx": Row(sources.Idx, "flux_core.data:IdxSource"),
         "synthetic": Row(sources.Synthetic, "flux_core.data:SyntheticSource"),
     },

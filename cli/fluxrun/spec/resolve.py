@@ -47,7 +47,8 @@ def resolve_split(spec: Spec) -> Spec:
     data = spec.data.arguments
     if getattr(data, "split", None) is not None:
         return spec
-    separate = any(getattr(data, key, None) is not None for key in ("train_path", "test_images"))
+    own = ("train_path", "test_images", "valid_features", "test_features")
+    separate = any(getattr(data, key, None) is not None for key in own)
     split = Split(train=1.0) if separate else Split(train=0.8, valid=0.1, test=0.1)
     return _with(spec, data=Part(spec.data.name, _with(data, split=split)))
 

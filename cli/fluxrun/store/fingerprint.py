@@ -9,19 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fluxrun.spec.part import Component, FileMark, Part, fields
 from fluxrun.spec.schema.root import Spec
 
 FORMAT = 1  # goes up when the same spec begins to mean another training
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(spec: Spec, digests: Sequence[str]) -> str:

@@ -1,13 +1,14 @@
 """idx: the bytes of the format, written by hand here, and every way to be cut."""
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flux_core.data import IdxSource
+from flux_core.data import IdxSource, arrays, idx
 from flux_core.data.idx import TYPES, read_idx
 from flux_core.errors import DataError, MissingFile
 
@@ -124,3 +125,23 @@ def test_images_and_labels_must_be_as_many(files: dict[str, Path]) -> None:
     files["labels"].unlink()
     with pytest.raises(MissingFile):
         IdxSource(**files).peek()
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_large_images_are_decoded_once(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, standardize: bool
+) -> None:
+    source = IdxSource(**files, split={"train": 0.6, "test": 0.4}, standardize=standardize)
+    wanted = source.load(seed=0)
+    monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(arrays, "LARGE", 0)
+    for file in files.values():
+        os.utime(file, (1_600_000_000, 1_600_000_000))  # settled
+    real = idx.read_idx
+    for _ in range(2):
+        found = source.load(seed=0)
+        for name in ("train", "test"):
+            (x, y), its = getattr(found, name).part(slice(None)), getattr(wanted, name)
+            np.testing.assert_allclose(x, its.x, rtol=1e-6 if standardize else 0)
+            np.testing.assert_array_equal(y, its.y)
+        monkeypatch.setattr(idx, "read_idx", lambda path, limit: {files["labels"]: real}[path](path, limit))

@@ -1,6 +1,7 @@
 """npz: values, labels, and every way in which an archive can lie."""
 
 import io
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flux_core.data import NpzSource
+from flux_core.data import NpzSource, arrays, npz
 from flux_core.errors import ColumnError, DataError, MissingFile
 
 ALL = {"train": 1.0}
@@ -305,3 +306,23 @@ def test_every_cut_and_flip_is_an_error_or_harmless(tmp_path: Path) -> None:
 def test_arguments_that_contradict(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NpzSource(**arguments)
+
+
+@pytest.mark.parametrize("options", [{}, {"standardize": False}, {"ids": True}], ids=str)
+def test_large_arrays_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options) -> None:
+    x = np.arange(40, dtype=np.int64 if options.get("ids") else np.float64).reshape(20, 2)
+    path = save(tmp_path / "large.npz", x=x, y=np.arange(20) % 2)
+    os.utime(path, (1_600_000_000, 1_600_000_000))  # settled
+    source = NpzSource(path, **options)
+    wanted = source.load(seed=0)
+    monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(arrays, "LARGE", 0)
+    real = npz.read_array
+    for _ in range(2):
+        found = source.load(seed=0)
+        for name in ("train", "valid", "test"):
+            (x, y), its = getattr(found, name).part(slice(None)), getattr(wanted, name)
+            assert x.dtype == its.x.dtype
+            np.testing.assert_allclose(x, its.x, rtol=1e-6)
+            np.testing.assert_array_equal(y, its.y)
+        monkeypatch.setattr(npz, "read_array", lambda path, name, *rest: {"y": real}[name](path, name, *rest))

@@ -3,15 +3,15 @@
 import copy
 import json
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_core.data import Preprocessing, Scale
+from flux_core.data import Preprocessing, Scale, chunks
 from flux_core.data.columns import CategoricalColumn, NumericColumn
-from flux_core.data.scale import moments
 from flux_core.errors import CheckpointError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -98,26 +98,43 @@ def test_damaged_json_is_refused(data: object) -> None:
         Preprocessing.from_json(data)
 
 
+@pytest.fixture(params=["at once", "in pieces"])
+def fit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], Scale]:
+    monkeypatch.setattr(chunks, "PIECE", 3)
+    return Scale.fit if request.param == "at once" else lambda x: chunks.fit_scale(x, np.arange(len(x)), whole=False)
+
+
 @pytest.mark.parametrize("magnitude", [1e-300, 1e-20, 1.0, 1e20, 1e307])
-def test_moments_at_any_magnitude(magnitude: float) -> None:
-    values = np.array([1.0, 2.0, 4.0, 9.0]) * magnitude
-    mean, std = moments(values)
-    assert mean == pytest.approx(4.0 * magnitude, rel=1e-12)
-    assert std == pytest.approx(math.sqrt(9.5) * magnitude, rel=1e-12)
+def test_moments_at_any_magnitude(fit: Callable[[np.ndarray], Scale], magnitude: float) -> None:
+    scale = fit(np.array([1.0, 2.0, 4.0, 9.0]) * magnitude)
+    assert scale.mean == pytest.approx(4.0 * magnitude, rel=1e-12)
+    assert scale.std == pytest.approx(math.sqrt(9.5) * magnitude, rel=1e-12)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e9 / 3, 1e300])
-def test_a_constant_column_becomes_zeros(value: float) -> None:
+def test_a_constant_column_becomes_zeros(fit: Callable[[np.ndarray], Scale], value: float) -> None:
     values = np.full((1001, 1), value)
-    scale = Scale.fit(values)
+    scale = fit(values)
     assert scale.std.tolist() == [1.0]
     assert np.abs(scale.apply(np.full((1, 1), scale.mean[0]))).max() == 0
 
 
-def test_a_small_spread_is_no_constant() -> None:
-    values = 1e6 + np.array([0.0, 1e-3, 2e-3])
-    _mean, std = moments(values)
-    assert std == pytest.approx(math.sqrt(2 / 3) * 1e-3, rel=1e-6)
+def test_a_small_spread_is_no_constant(fit: Callable[[np.ndarray], Scale]) -> None:
+    scale = fit(1e6 + np.array([0.0, 1e-3, 2e-3, 1e-3]))
+    assert scale.std == pytest.approx(math.sqrt(1 / 2) * 1e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_moments_in_pieces_are_those_of_some_rows_at_once(whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, rows = rng.normal(50, 9, (400, 4, 2)).astype(np.float32), np.sort(rng.permutation(400)[:301])
+    monkeypatch.setattr(chunks, "PIECE", 200)  # 25 rows, and one row at the end
+    found, wanted = chunks.fit_scale(x, rows, whole=whole), Scale.fit(x[rows], whole=whole)
+    assert found.mean.shape == wanted.mean.shape == (() if whole else (4, 2))
+    np.testing.assert_allclose(found.mean, wanted.mean, rtol=1e-14)
+    np.testing.assert_allclose(found.std, wanted.std, rtol=1e-13)
+    off = chunks.fit_scale(x, rows[:-1], whole=whole)
+    assert not np.allclose(off.mean, wanted.mean, rtol=1e-14, atol=0)
 
 
 def test_restore_undoes_apply() -> None:

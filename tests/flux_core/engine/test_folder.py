@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flux_core.caches.folder import candidates, is_ours
 from flux_core.engine import folder
-from flux_core.engine.folder import candidates, folder_name, is_ours, store_folder
+from flux_core.engine.folder import folder_name, store_folder
 
 
 @pytest.fixture

@@ -104,3 +104,18 @@ def test_splits_of_separate_files(folder):
     loaded = load("small.yaml", change)
     assert build(loaded).facts == peek(loaded)[1]
     assert len(build(loaded).dataset.valid) == 60
+
+
+@pytest.mark.parametrize("own", [(), ("valid",), ("test",), ("valid", "test")], ids=str)
+def test_arrays_in_files_of_their_own(folder, own):
+    for name in ("train", "valid", "test"):
+        np.save(f"x_{name}.npy", np.arange(80, dtype=np.float32).reshape(40, 2))
+        np.save(f"y_{name}.npy", np.arange(40) % 2)
+    pairs = "".join(f", {name}_features: x_{name}.npy, {name}_labels: y_{name}.npy" for name in own)
+    change = [f"data={{source: npy, features: x_train.npy, labels: y_train.npy{pairs}}}"]
+    built, (spec, facts, _, _) = build(load("small.yaml", change)), peek(load("small.yaml", change))
+    assert to_plain(spec) == to_plain(built.spec)
+    assert facts == built.facts
+    assert facts.splits == (("train", *own) if own else ("train", "valid", "test"))
+    assert len(built.dataset.train) == (40 if own else 32)
+    assert spec.data.arguments.split.train == (1.0 if own else 0.8)

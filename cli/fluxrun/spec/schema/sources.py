@@ -97,6 +97,24 @@ class Npz(Files):
     standardize: bool | None = None
 
 
+class Npy(Source):
+    """Arrays in files of their own, which may be larger than memory; float32 is used as it lies in the file."""
+
+    features: File
+    labels: File
+    valid_features: File | None = None
+    valid_labels: File | None = None
+    test_features: File | None = None
+    test_labels: File | None = None
+    ids: bool = False
+    standardize: bool = False
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for part in ("valid", "test"):
+            yield from _pair(values, f"{part}_features", f"{part}_labels", part)
+
+
 class Idx(Source):
     """The format of the MNIST files, also compressed with gzip."""
 
@@ -109,12 +127,16 @@ class Idx(Source):
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        pair = {"test_images": "test_labels", "test_labels": "test_images"}
-        for key, other in pair.items():
-            if values.get(key) is not None and values.get(other) is None:
-                yield key, f"{key!r} needs {other!r} beside it"
-        if values.get("test_images") is not None and getattr(values.get("split"), "test", None):
-            yield "test_images", "these examples come from 'split' or from 'test_images', not from both"
+        yield from _pair(values, "test_images", "test_labels", "test")
+
+
+def _pair(values: Mapping[str, Any], x: str, y: str, part: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the two files of a split of their own."""
+    for key, other in ((x, y), (y, x)):
+        if values.get(key) is not None and values.get(other) is None:
+            yield key, f"{key!r} needs {other!r} beside it"
+    if values.get(x) is not None and getattr(values.get("split"), part, None):
+        yield x, f"these examples come from 'split' or from {x!r}, not from both"
 
 
 class Synthetic(Source):

@@ -1,0 +1,89 @@
+"""Arrays that are too large to be copied: looked at piece by piece, encoded into a file once, or used as they lie.
+
+    mapped, float32 or ids, no scale ──every value looked at once──▶ the file itself
+    anything else                    ──piece by piece──▶ `decoded` file, mapped
+
+What was found out about a file (its values are finite, its moments) is kept as long as the file does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flux_core.caches.facts import file_digest, recall
+from flux_core.data.chunks import fit_scale, pieces
+from flux_core.data.decoded import decoded, key_of
+from flux_core.data.preprocessing import Preprocessing, check_finite
+from flux_core.data.raw import Raw
+from flux_core.data.scale import Scale
+from flux_core.errors import DataError
+
+FORMAT = 1  # goes up when the same key begins to mean other values
+
+
+def fit_large(raw: Raw, rows: NDArray[np.int64], name: str, whole: bool) -> Scale:
+    """The moments of some rows, as `fit_scale`; raises DataError for values that are not finite, in any row."""
+    assert raw.path is not None  # what is in no file is not large
+    _look_at(raw, name, ids=False)
+    question = f"moments of {name}, {'whole' if whole else 'columns'}, {sha256(rows.tobytes()).hexdigest()}"
+    return Scale.from_json(recall(raw.path, question, lambda: fit_scale(raw.values, rows, whole=whole).to_json()))
+
+
+def encode_large(
+    raw: Raw, preprocessing: Preprocessing, name: str, example: tuple[int, ...]
+) -> tuple[NDArray[Any], str | None]:
+    """All rows as the model's x, each of shape `example`, and why they are in memory, None if they are in a file.
+
+    Raises DataError for values that are not finite, and ids that are none.
+    """
+    assert raw.path is not None  # what is in no file is not large
+    dtype, shape, ids = np.dtype(preprocessing.dtype), (raw.shape[0], *example), preprocessing.dtype == "int64"
+    scale = preprocessing.inputs
+    if raw.is_mapped and scale is None and raw.dtype == dtype:
+        x = raw.values
+        if x.flags.c_contiguous and x.flags.aligned:
+            _look_at(raw, name, ids)
+            return x.reshape(shape), None
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for piece in pieces(raw.shape):
+            part = raw.values[piece]
+            if ids:
+                check_ids(part, raw.path, name)
+            yield preprocessing.encode_array(part, file=raw.path, name=name, first=piece.start)
+
+    key = key_of(
+        format=FORMAT,
+        file=file_digest(raw.path),
+        array=name,
+        shape=shape,
+        dtype=preprocessing.dtype,
+        scale=None if scale is None else scale.to_json(),
+    )
+    return decoded(key, shape, dtype, parts)
+
+
+def check_ids(x: NDArray[Any], file: Path | None, name: str) -> None:
+    """Raise DataError where an array does not hold ids."""
+    if x.dtype.kind not in "iu" or (x.size and int(x.min()) < 0):
+        raise DataError(f"array {name!r} does not hold ids: whole numbers from 0", file=file)
+
+
+def _look_at(raw: Raw, name: str, ids: bool) -> None:
+    """Every value once, if the file has changed since it was last looked at."""
+    assert raw.path is not None
+
+    def look() -> bool:
+        for piece in pieces(raw.shape):
+            if ids:
+                check_ids(raw.values[piece], raw.path, name)
+            check_finite(raw.values[piece], raw.path, name, piece.start)
+        return True
+
+    recall(raw.path, f"{name} holds {'ids' if ids else 'finite numbers'}", look)
