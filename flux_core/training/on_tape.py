@@ -39,7 +39,6 @@ from flux_core.training.plan import Plan, usable_cores
 from flux_core.training.stepper import Stepper
 
 LOSS_SUMS = 2  # Σ loss and rows stand in front of the sums of the metrics
-INPUTS = 2  # x and y
 STEPS, SHUFFLE = Kernel.written("steps", "loop"), Kernel.written("shuffle", "shuffle")
 
 
