@@ -11,6 +11,7 @@ nothing has to be saved. The generator is Philox4x32-10 (Salmon et al., "Paralle
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 WEYL = (0x9E3779B9, 0xBB67AE85)
 LOW = np.uint64(0xFFFFFFFF)
 HIGH = np.uint64(32)
+STRETCH = 2**16  # words of a shuffle that are drawn at once, a multiple of 4
 
 
 def philox4x32(counter: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint32]:
@@ -83,10 +85,20 @@ class Stream:
 
     def permutation(self, n: int, *, step: int = 0) -> NDArray[np.int64]:
         """A random order of range(n), int64 (n,), by the shuffle of Fisher and Yates: word i picks the partner of i."""
-        words = self.bits(1, n, step=step)[0].astype(np.uint64)
-        partners = ((words * np.arange(1, n + 1, dtype=np.uint64)) >> HIGH).tolist()
-        order = list(range(n))
-        for i in range(n - 1, 0, -1):
-            j = partners[i]
-            order[i], order[j] = order[j], order[i]
-        return np.array(order, np.int64)
+        order = array("q", range(n))  # as fast as a list, in a fifth of its memory
+        for start in range((n - 1) // STRETCH * STRETCH, -1, -STRETCH):
+            end = min(start + STRETCH, n)
+            words = self._row(start, end, step).astype(np.uint64)
+            numbers: NDArray[np.uint64] = np.arange(start + 1, end + 1, dtype=np.uint64)
+            partners = ((words * numbers) >> HIGH).tolist()
+            for i, j in zip(range(end - 1, start - 1, -1), reversed(partners), strict=True):
+                order[i], order[j] = order[j], order[i]
+        return np.asarray(order, np.int64)
+
+    def _row(self, start: int, end: int, step: int) -> NDArray[np.uint32]:
+        """Words `start`, a multiple of 4, to `end` of row 0."""
+        counter = np.zeros((-(-(end - start) // 4), 4), np.uint32)
+        counter[:, 0] = np.arange(start // 4, start // 4 + len(counter), dtype=np.uint32)
+        counter[:, 2] = step & 0xFFFFFFFF
+        counter[:, 3] = step >> 32
+        return philox4x32(counter, self.key).reshape(-1)[: end - start]

@@ -9,10 +9,11 @@ part for evaluation; all work on the same arena.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, prod
+from math import inf
 from threading import Thread
 from typing import Any
 
@@ -33,12 +34,13 @@ from flux_core.optim import OptState
 from flux_core.passes import Type
 from flux_core.passes.schedule import units
 from flux_core.philox import Stream
+from flux_core.training.crew import Crew
 from flux_core.training.engine import Engine
-from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, RSquared, TopK
+from flux_core.training.measure import Measurements
+from flux_core.training.metrics import Meter, Metric
 from flux_core.training.plan import Plan, usable_cores
 from flux_core.training.stepper import Stepper
 
-LOSS_SUMS = 2  # Σ loss and rows stand in front of the sums of the metrics
 STEPS, SHUFFLE = Kernel.written("steps", "loop"), Kernel.written("shuffle", "shuffle")
 
 
@@ -60,7 +62,7 @@ class Program:
     assembly: Assembly
     rows: NDArray[np.int64]
     checked: int
-    threads: int  # how many have something to do
+    crew: Crew
 
 
 class TapeEngine(Engine):
@@ -84,7 +86,7 @@ class TapeEngine(Engine):
         if stepper.arena.dtype != np.float32:
             raise CannotLowerError("the tape is for float32")
         self.params, self.arena, self.state = stepper.params, stepper.arena, stepper.state
-        self.plan, self.metrics, self.graph = plan, metrics, stepper.graph
+        self.plan, self.graph = plan, stepper.graph
         self.optimizer = stepper.optimizer
         self.store = store or default_store()
         self._starts = {id(p): self.arena.spans[name][0] for name, p in self.params.items()}
@@ -94,8 +96,7 @@ class TapeEngine(Engine):
         self._norm, self._counter, self._result = (aligned(LINE, kind) for kind in (np.float64, np.int64, np.int64))
         self._gate = aligned(LINE, np.int64)
         self.threads = plan.threads or usable_cores()
-        self._scales = [np.atleast_1d(1.0 if m.scale is None else m.scale).astype(np.float64) for m in metrics]
-        self._sums: NDArray[np.float64] | None = None
+        self.measurements = Measurements(metrics, examples.y.shape[1:])
         self._assemblies: dict[tuple[int, bool], Assembly] = {}
         self._programs: dict[tuple[int, bool], Program] = {}
         self.assembly(examples, min(plan.batch_size, len(examples)), True)  # what cannot be lowered shows here
@@ -166,7 +167,6 @@ class TapeEngine(Engine):
 
     def regions(self, assembly: Assembly) -> dict[str, NDArray[Any]]:
         """The memory that an assembly works on, by name."""
-        assert self._sums is not None  # made with the first assembly
         return {
             "x": self.arena.x,
             "dx": self.arena.g,
@@ -177,8 +177,8 @@ class TapeEngine(Engine):
             "norm": self._norm,
             "limit": self._limit,
             "step": self._counter,
-            "sums": self._sums,
-            **{f"scale{i}": scale for i, scale in enumerate(self._scales)},
+            "sums": self.measurements.sums,
+            **{f"scale{i}": scale for i, scale in enumerate(self.measurements.scales)},
         }
 
     @cached_property
@@ -207,7 +207,7 @@ class TapeEngine(Engine):
         inputs = np.array(
             [(offset(s, base), *target) for s, target in zip(sources, program.assembly.inputs, strict=True)], np.int64
         )
-        self._load(meter)
+        self.measurements.load(meter)
         self._counter[0], self._result[:2] = step, 0
         training = numbers is not None
         operands = [
@@ -229,8 +229,10 @@ class TapeEngine(Engine):
             offset(self._counter, base),
             offset(self._result, base),
         ]
-        self._on_threads(operands, program.threads)
-        self._store(meter)
+        threads, began = program.crew.size(), time.perf_counter()
+        self._on_threads(operands, threads)
+        program.crew.took(threads, (time.perf_counter() - began) / steps)
+        self.measurements.store(meter)
         done, fault = int(self._result[0]), int(self._result[1])
         if fault and training:
             self.state = OptState(self.state.slots, self.state.step + done)
@@ -269,7 +271,7 @@ class TapeEngine(Engine):
             before, after = encode(assembly.before, self.store), encode(assembly.after, self.store)
             words = np.concatenate([before, after])
             threads = min(self.threads, 1 + int(words[:, -2].max()))
-            self._programs[key] = Program(assembly, words, len(before), threads)
+            self._programs[key] = Program(assembly, words, len(before), Crew(threads))
         return self._programs[key]
 
     def _assembled(self, types: tuple[Type, ...], rows: int, training: bool) -> Assembly:
@@ -298,7 +300,11 @@ class TapeEngine(Engine):
         if _shape(layout, loss) != ():
             raise CannotLowerError(f"a loss is one number, not {_shape(layout, loss)}")
         before = list(tape.instructions)
-        after = self._measurements(tape, types[1], loss, prediction, rows)
+        target = layout.inputs[1]
+        if target is None:
+            raise CannotLowerError("the loss does not read the target")
+        predicted = (tape.place(prediction), _shape(layout, prediction))
+        after = self.measurements.instructions(self._place, tape.place(loss), predicted, (tape.place(target), types[1]))
         if training:
             before += self._gathered(tape, layout, gradients)
             before.append(
@@ -336,78 +342,8 @@ class TapeEngine(Engine):
         operands = (*map(self._place, arrays), numbers, self.arena.x.size, self.arena.decayed)
         return [*found, Instruction(update_kernel(self.optimizer, clear=False), operands, "update")]
 
-    def _measurements(self, tape: Tape, y: Type, loss: Node, prediction: Node, rows: int) -> list[Instruction]:
-        """The running sums of the loss and of every metric."""
-        shape = _shape(tape.layout, prediction)
-        target = self._target(tape, y)
-        sizes = [self._sum_size(metric, y) for metric in self.metrics]
-        if self._sums is None:
-            self._sums = aligned(LOSS_SUMS + sum(sizes), np.float64)
-        at = self._place(self._sums)
-        found = [self._instruction("loss_sum", "metrics", tape.place(loss), at, rows)]
-        at += 2 * LOSS_SUMS
-        pair = (tape.place(prediction), target)
-        each = prod(y.shape[1:])
-        for metric, scale, size in zip(self.metrics, self._scales, sizes, strict=True):
-            match metric:
-                case Accuracy() if shape == y.shape:
-                    found.append(self._instruction("binary_accuracy", "metrics", *pair, at, prod(shape), max(1, each)))
-                case Accuracy():
-                    found.append(
-                        self._instruction("accuracy", "metrics", *pair, at, rows * each, shape[-1], max(1, each))
-                    )
-                case TopK():
-                    by_rank = (*pair, at, rows * each, shape[-1], metric.k, max(1, each))
-                    found.append(self._instruction("top_k", "metrics", *by_rank))
-                case MeanAbsoluteError():
-                    full = np.ascontiguousarray(np.broadcast_to(scale, (each,)))
-                    self._scales[self.metrics.index(metric)] = full
-                    operands = (*pair, at, rows, each, self._place(full))
-                    found.append(self._instruction("absolute_error", "metrics", *operands))
-                case RSquared():
-                    found.append(self._instruction("squared_error", "metrics", *pair, at, rows, each))
-                case _:
-                    raise CannotLowerError(f"no kernel measures {metric.label}")
-            at += 2 * size
-        return found
-
-    def _target(self, tape: Tape, y: Type) -> int:
-        node = tape.layout.inputs[1]
-        if node is None:
-            raise CannotLowerError("the loss does not read the target")
-        return tape.place(node)
-
     def _spare(self, kind: Type) -> int:
         raise CannotLowerError(f"the model does not read its input of shape {kind.shape}")
-
-    def _sum_size(self, metric: Metric, y: Type) -> int:
-        return 3 * prod(y.shape[1:]) if isinstance(metric, RSquared) else 1
-
-    def _load(self, meter: Meter) -> None:
-        """The meter's sums into memory that kernels add to, so that stretches of steps join without a seam."""
-        assert self._sums is not None  # made with the first program
-        self._sums[:] = 0
-        self._sums[:LOSS_SUMS] = meter.loss, meter.rows
-        at = LOSS_SUMS
-        for sums, size in zip(meter.sums, self._sizes(meter), strict=True):
-            if sums is not None:
-                self._sums[at : at + size] = sums.ravel()
-            at += size
-
-    def _store(self, meter: Meter) -> None:
-        assert self._sums is not None  # made with the first program
-        meter.loss, meter.rows = float(self._sums[0]), int(self._sums[1])
-        at = LOSS_SUMS
-        for i, (metric, size) in enumerate(zip(self.metrics, self._sizes(meter), strict=True)):
-            sums = self._sums[at : at + size].copy()
-            meter.sums[i] = sums.reshape(3, -1) if isinstance(metric, RSquared) else sums
-            at += size
-
-    def _sizes(self, meter: Meter) -> list[int]:
-        assert self._sums is not None  # made with the first program
-        rest = len(self._sums) - LOSS_SUMS - sum(not isinstance(m, RSquared) for m in self.metrics)
-        many = sum(isinstance(m, RSquared) for m in self.metrics)
-        return [rest // many if isinstance(m, RSquared) else 1 for m in self.metrics]
 
     def _gradient_place(self, p: Param) -> int:
         return self._place(self.arena.g) + self._starts[id(p)]
