@@ -2,17 +2,25 @@
 
     CsvSource | NpzSource | NpySource | IdxSource | SyntheticSource ──load(seed=...)──▶ Dataset
 
-A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults.
+A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults. Sources are
+imported when they are first used: a training needs one of them.
 """
 
-from flux_core.data.csv import CsvSource
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from flux_core.data.dataset import Dataset, Examples, Peek, Source, Task
-from flux_core.data.idx import IdxSource
-from flux_core.data.npy import NpySource
-from flux_core.data.npz import NpzSource
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
-from flux_core.data.synthetic import SyntheticSource
+
+if TYPE_CHECKING:
+    from flux_core.data.csv import CsvSource
+    from flux_core.data.idx import IdxSource
+    from flux_core.data.npy import NpySource
+    from flux_core.data.npz import NpzSource
+    from flux_core.data.synthetic import SyntheticSource
 
 __all__ = [
     "CsvSource",
@@ -28,3 +36,19 @@ __all__ = [
     "SyntheticSource",
     "Task",
 ]
+
+_HOMES = {
+    "CsvSource": "flux_core.data.csv",
+    "IdxSource": "flux_core.data.idx",
+    "NpySource": "flux_core.data.npy",
+    "NpzSource": "flux_core.data.npz",
+    "SyntheticSource": "flux_core.data.synthetic",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # the next look-up finds it without this function
+    return value
