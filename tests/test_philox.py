@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flux_core import philox
 from flux_core.philox import Stream, philox4x32
 
 
@@ -58,11 +59,28 @@ def test_permutation_is_one_and_changes_with_the_step():
     assert not np.array_equal(orders[0], orders[1])
 
 
+def shuffled(stream, n, step):
+    """The shuffle, written out."""
+    words, order = stream.bits(1, n, step=step)[0].tolist(), list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = words[i] * (i + 1) >> 32
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
 def test_permutation_is_the_shuffle_of_its_words():
     """Fixed for ever: a resumed run must see the same order."""
     stream = Stream.of(0, "shuffle")
-    words, order = stream.bits(1, 7, step=2)[0].tolist(), list(range(7))
-    for i in range(6, 0, -1):
-        j = words[i] * (i + 1) >> 32
-        order[i], order[j] = order[j], order[i]
-    assert stream.permutation(7, step=2).tolist() == order == [6, 5, 3, 2, 1, 4, 0]
+    assert stream.permutation(7, step=2).tolist() == shuffled(stream, 7, 2) == [6, 5, 3, 2, 1, 4, 0]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 16, 17, 31, 32, 33, 100])
+def test_permutation_by_stretches_of_words(n, monkeypatch):
+    stream = Stream.of(3, "shuffle")
+    for stretch in (4, 16, philox.STRETCH):
+        monkeypatch.setattr(philox, "STRETCH", stretch)
+        for step in (0, 2**32 + 5):
+            order = stream.permutation(n, step=step)
+            assert order.dtype == np.int64
+            assert order.flags.writeable
+            assert order.tolist() == shuffled(stream, n, step)

@@ -17,6 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets
+from flux_core.data.chunks import is_large
 from flux_core.data.dataset import Dataset
 from flux_core.data.large import check_ids, encode_large, fit_large
 from flux_core.data.preprocessing import Preprocessing, check_finite
@@ -24,8 +25,6 @@ from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part
 from flux_core.errors import DataError
-
-LARGE = 64 * 2**20  # bytes of x, decoded, of all files together
 
 
 def array_dataset(
@@ -47,7 +46,7 @@ def array_dataset(
     for part, raw in xs.items():
         _check(raw, targets.values[part], main, name, ids)
     size = sum(prod(raw.shape) for raw in xs.values()) * (8 if ids else 4)
-    large = main.path is not None and size >= LARGE
+    large = main.path is not None and is_large(size)
     arrays = {} if large else {part: _checked(raw.values, raw.path, name, ids) for part, raw in xs.items()}
     cuts, notes = cut(targets, fractions, seed=seed)
     rows = cuts["train"].rows

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from flux_core.data.scale import Scale
 
+LARGE = 64 * 2**20  # bytes
 PIECE = 2**20  # values
+
+
+def is_large(size: int) -> bool:
+    """Whether arrays of `size` bytes are kept in files and not copied."""
+    return size >= LARGE
 
 
 def pieces(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from flux_core.data.preprocessing import Preprocessing
 
 Task = Literal["classification", "regression"]
+STRETCH = 2**20  # rows of an order that are looked up at once
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,16 @@ class Examples:
         return len(self.x) if self.rows is None else len(self.rows)
 
     def order(self, shuffled: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
-        """The rows of x and y that make the examples in a shuffled order of theirs; None: all, as they lie."""
+        """The rows of x and y that make the examples, in a shuffled order of theirs; None: all, as they lie.
+
+        They are written over `shuffled`: of many small examples, orders are most of the memory.
+        """
         if self.rows is None or shuffled is None:
             return shuffled if self.rows is None else self.rows
-        return self.rows[shuffled]
+        for start in range(0, len(shuffled), STRETCH):
+            part = shuffled[start : start + STRETCH]
+            part[:] = self.rows[part]
+        return shuffled
 
     def part(self, which: slice) -> tuple[NDArray[Any], NDArray[Any]]:
         """x and y of some of the examples."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flux_core.data import IdxSource, arrays, idx
+from flux_core.data import IdxSource, chunks, idx
 from flux_core.data.idx import TYPES, read_idx
 from flux_core.errors import DataError, MissingFile
 
@@ -134,7 +134,7 @@ def test_large_images_are_decoded_once(
     source = IdxSource(**files, split={"train": 0.6, "test": 0.4}, standardize=standardize)
     wanted = source.load(seed=0)
     monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(arrays, "LARGE", 0)
+    monkeypatch.setattr(chunks, "LARGE", 0)
     for file in files.values():
         os.utime(file, (1_600_000_000, 1_600_000_000))  # settled
     real = idx.read_idx

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
-from flux_core.data import NpySource, NpzSource, arrays, chunks, decoded, large
+from flux_core.data import NpySource, NpzSource, chunks, decoded, large
 from flux_core.data.dataset import Dataset
 from flux_core.errors import DataError, MissingFile
 
@@ -28,14 +28,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, cache: Path) -> str:
     """Whether the arrays count as large."""
     if request.param == "large":
-        monkeypatch.setattr(arrays, "LARGE", 0)
+        monkeypatch.setattr(chunks, "LARGE", 0)
     monkeypatch.setattr(chunks, "PIECE", 28)  # seven rows of four
     return str(request.param)
 
 
 @pytest.fixture
 def everything_is_large(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(arrays, "LARGE", 0)
+    monkeypatch.setattr(chunks, "LARGE", 0)
     monkeypatch.setattr(chunks, "PIECE", 28)
 
 
@@ -52,7 +52,7 @@ def from_memory(folder: Path, x: np.ndarray, y: np.ndarray = Y, **options) -> Da
     """The same by an archive, which is small."""
     np.savez(folder / "memory.npz", x=x, y=y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "LARGE", 2**60)
+        patch.setattr(chunks, "LARGE", 2**60)
         return NpzSource(folder / "memory.npz", **{"standardize": False, **options}).load(seed=5)
 
 

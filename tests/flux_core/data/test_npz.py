@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flux_core.data import NpzSource, arrays, npz
+from flux_core.data import NpzSource, chunks, npz
 from flux_core.errors import ColumnError, DataError, MissingFile
 
 ALL = {"train": 1.0}
@@ -316,7 +316,7 @@ def test_large_arrays_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Monke
     source = NpzSource(path, **options)
     wanted = source.load(seed=0)
     monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(arrays, "LARGE", 0)
+    monkeypatch.setattr(chunks, "LARGE", 0)
     real = npz.read_array
     for _ in range(2):
         found = source.load(seed=0)

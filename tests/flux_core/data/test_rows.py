@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flux_core.data import Examples
+from flux_core.data import Examples, dataset
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.arange(6) % 3
@@ -26,11 +26,14 @@ def test_without_rows_all_are_there_as_they_lie() -> None:
     assert examples.order() is None
 
 
-def test_orders_are_rows_of_x() -> None:
+@pytest.mark.parametrize("stretch", [1, 2, 3, 4])
+def test_orders_are_rows_of_x(stretch, monkeypatch) -> None:
+    monkeypatch.setattr(dataset, "STRETCH", stretch)
     shuffled, rows = np.array([2, 0, 1]), np.array([4, 1, 5])
+    assert Examples(X[:3], Y[:3]).order(shuffled) is shuffled
     assert Examples(X, Y, rows).order(shuffled).tolist() == [5, 4, 1]
     assert Examples(X, Y, rows).order() is rows
-    assert Examples(X[:3], Y[:3]).order(shuffled) is shuffled
+    assert rows.tolist() == [4, 1, 5]
 
 
 @pytest.mark.parametrize(

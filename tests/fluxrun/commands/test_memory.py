@@ -23,7 +23,7 @@ SCRIPT = """
 import json, re, sys, threading, time
 from pathlib import Path
 from flux_core.caches import facts
-from flux_core.data import arrays, decoded
+from flux_core.data import chunks, decoded
 from fluxrun.main import app
 
 def status(key):
@@ -36,7 +36,7 @@ def watch():
 
 arguments = json.loads(sys.argv[1])
 facts.data_folder = decoded.data_folder = lambda: Path(arguments["cache"])
-arrays.LARGE = arguments["large"]
+chunks.LARGE = arguments["large"]
 peak = [0]
 threading.Thread(target=watch, daemon=True).start()
 code = app(["train", "mapped.yaml", "--quiet"], standalone_mode=False)
