@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def environment(directory: Path) -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "cpu": cpu_name(),
-        "platform": platform.platform(),
+        "platform": _platform(),
         "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
         "git": _git(directory),
     }
@@ -50,8 +51,16 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def _platform() -> str:
+    """The system, its release and the machine; `platform.platform` also reads the interpreter for its C library."""
+    system = platform.uname()
+    return f"{system.system}-{system.release}-{system.machine}"
+
+
 def version_of(package: str) -> str | None:
-    """The version of an installed package, or None."""
+    """The version of an installed package, or None; one that is imported knows its own."""
+    if isinstance(own := getattr(sys.modules.get(package), "__version__", None), str):
+        return own
     try:
         return version(package)
     except PackageNotFoundError:
