@@ -10,15 +10,17 @@ for everything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets
 from flux_core.data.chunks import is_large
-from flux_core.data.dataset import Dataset
+from flux_core.data.dataset import Dataset, MappedFile
 from flux_core.data.large import check_ids, encode_large, fit_large
 from flux_core.data.preprocessing import Preprocessing, check_finite
 from flux_core.data.raw import Raw
@@ -66,7 +68,9 @@ def array_dataset(
         wholes = {part: encode_large(raw, preprocessing, name, input_shape(raw.shape, ids)) for part, raw in xs.items()}
         reasons = dict.fromkeys(reason for _, reason in wholes.values() if reason)
         notes = (*notes, *(f"{reason}; every run decodes them again" for reason in reasons))
-        return dataset({part: x for part, (x, _) in wholes.items()}, targets, cuts, preprocessing, notes, shared=True)
+        data = dataset({part: x for part, (x, _) in wholes.items()}, targets, cuts, preprocessing, notes, shared=True)
+        lent = [raw for part, raw in xs.items() if raw.is_mapped and np.may_share_memory(raw.values, wholes[part][0])]
+        return replace(data, mapped=tuple(MappedFile.of(raw.path) for raw in lent if raw.path is not None))
     encoded = {
         part: preprocessing.encode_array(arrays[piece.file][piece.rows], file=xs[piece.file].path, name=name)
         for part, piece in cuts.items()

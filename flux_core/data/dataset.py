@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.preprocessing import Preprocessing
+from flux_core.errors import DataError
 
 Task = Literal["classification", "regression"]
 STRETCH = 2**20  # rows of an order that are looked up at once
@@ -71,8 +72,39 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class MappedFile:
+    """A data file that is read while the training goes on, as it was when it was mapped."""
+
+    path: Path
+    inode: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> MappedFile:
+        """The file as it is now."""
+        status = path.stat()
+        return cls(path, status.st_ino, status.st_size)
+
+    def require_whole(self) -> None:
+        """Raise DataError if the file was cut off; one that was removed or replaced is still there for who maps it."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return
+        if status.st_ino == self.inode and status.st_size < self.size:
+            raise DataError(
+                f"the file was cut off while it was in use: it had {self.size:,} bytes, now {status.st_size:,}",
+                file=self.path,
+                hint="replace files under another name and rename them, instead of writing over them",
+            )
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Everything that a training needs of its data; `notes` are things worth saying to the user."""
+    """Everything that a training needs of its data; `notes` are things worth saying to the user.
+
+    `mapped` are data files that x is read from as they lie.
+    """
 
     train: Examples
     valid: Examples | None
@@ -82,6 +114,12 @@ class Dataset:
     features: tuple[str, ...]
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+    mapped: tuple[MappedFile, ...] = ()
+
+    def require_whole(self) -> None:
+        """Look at mapped files before machine code does: to read behind the end of one kills the process."""
+        for file in self.mapped:
+            file.require_whole()
 
 
 @dataclass(frozen=True)

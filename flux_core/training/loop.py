@@ -35,7 +35,8 @@ STRETCH_SECONDS = 0.1
 class Fit:
     """A training of `model` on `dataset` by `plan`; with `state`, the rest of one that was kept.
 
-    Raises DataError when no minibatch can be made, and from the iteration Diverged. After the last event the
+    Raises DataError when no minibatch can be made, and from the iteration Diverged, or DataError when a mapped file
+    is cut off. After the last event the
     model has its best weights. `interpreted` says why there is no tape although the plan asks for one.
     """
 
@@ -104,6 +105,7 @@ class Fit:
                 return
             rates = [self._rate(at.step + i) for i in range(self._stretch())]
             started = time.monotonic()
+            self.dataset.require_whole()
             self.engine.train(train, order, at.step_in_epoch, rates, at.step, self.meter)
             at.step, at.step_in_epoch = at.step + len(rates), at.step_in_epoch + len(rates)
             now = time.monotonic()
@@ -170,6 +172,7 @@ class Fit:
 
     def _evaluate(self, split: str, examples: Examples) -> dict[str, float]:
         meter = Meter(self.metrics)
+        self.dataset.require_whole()
         self.engine.evaluate(examples, meter)
         return meter.values(split)
 
