@@ -15,7 +15,7 @@ from dataclasses import replace
 from flux_core.engine.lower import Instruction
 
 GRAIN = 16  # float32 numbers in a 64-byte line: cuts fall between lines
-PRODUCT = ((4e6, 2), (5e8, 4), (2e9, 8))  # operations from which a product is cut, and into how many
+PRODUCT = ((1e6, 2), (5e8, 4), (2e9, 8))  # operations from which a product is cut, and into how many
 ELEMENTS = ((3.2e4, 2), (1e6, 4), (1e7, 8))  # the same for elements
 ROWWISE = frozenset({"softmax", "log_softmax"})
 
