@@ -187,7 +187,7 @@ def test_attributes_tell_nodes_apart():
 def test_squares_and_roots_are_no_powers() -> None:
     x = input_node(0)
     value = np.array([-2.0, -0.0, 0.5, np.inf, -np.inf, np.nan])
-    for node, ops in [
+    for node, left in [
         (x**2.0, {"multiply"}),
         ((x * x) ** 0.5, {"multiply", "sqrt"}),
         (x**0.5, {"power"}),
@@ -195,5 +195,5 @@ def test_squares_and_roots_are_no_powers() -> None:
     ]:
         graph = Graph(node, 1)
         simple = simplify(graph, [Type((6,))])
-        assert {n.op for n in topological(simple.output)} - {"input", "constant"} == ops
+        assert {n.op for n in topological(simple.output)} - {"input", "constant"} == left
         np.testing.assert_array_equal(interpret(simple, [value]), interpret(graph, [value]))
