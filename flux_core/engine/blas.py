@@ -7,6 +7,7 @@ around it takes ten times as long.
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -32,8 +33,20 @@ def sgemm_address() -> int:
             assert spec.loader is not None
             module = module_from_spec(spec)
             spec.loader.exec_module(module)
+            _one_thread(folder.parent)
             return _address(module.__pyx_capi__["sgemm"])
     raise ImportError(f"SciPy's {MODULE} is not in {folder}")
+
+
+def _one_thread(package: Path) -> None:
+    """Keep SciPy's BLAS on one thread: its own would change the last bits of results and get in the way of ours."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":  # as the command line has it; spares the search
+        return
+    from threadpoolctl import ThreadpoolController
+
+    for library in ThreadpoolController().lib_controllers:
+        if library.user_api == "blas" and package.name in Path(library.filepath).parent.name:
+            library.set_num_threads(1)
 
 
 def _address(capsule: object) -> int:
