@@ -29,7 +29,7 @@ def guard(work: Callable[[], int], debug: bool) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         broken_pipe()
-    except Exception as error:
+    except Exception as error:  # the last place where a bug can become one line instead of a traceback
         code = report(error, debug)
     raise typer.Exit(code)
 

@@ -60,7 +60,7 @@ def _probed(topic: str, probe: Callable[[], T], report: Report) -> T | None:
     """What a probe finds; its error is a finding."""
     try:
         return probe()
-    except Exception as error:
+    except Exception as error:  # whatever fails here is a finding: telling it is what this is for
         what = f"{topic} cannot be examined: {type(error).__name__}: {error}"
         report.findings.append(Finding(what, "install fluxrun anew, in an environment of its own"))
         return None

@@ -28,7 +28,7 @@ class Live(Listener):
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self.console = console or Console(file=Quiet(sys.stderr), highlight=False)  # type: ignore[arg-type]
+        self.console = console or Console(file=Quiet(sys.stderr), highlight=False)  # type: ignore[arg-type]  # writes like a file
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
