@@ -59,6 +59,8 @@ def _value(node: Node, operands: list[Any], inputs: list[Any], dtype: Any, run: 
             return _element(node, operands[0])
         case "tuple_sum":
             return _tuple_sum(node.attrs["indices"], operands[0], operands[1:], dtype)
+        case "scan":
+            return _scan(node, operands, run)
         case "call" | "call_back":
             return _opaque(node, operands, dtype, run)
     return _compute(node, operands, dtype, run)
@@ -148,6 +150,28 @@ def _run_back(node: Node, operands: list[Any]) -> Any:
             f"or write it in ops, so that it has a graph"
         )
     return model.back(*operands)
+
+
+def _scan(node: Node, operands: list[Any], run: Run) -> Any:
+    """Step after step: every body sees the states that the one before it left."""
+    body, states = node.attrs["body"], node.attrs["states"]
+    now, end = operands[:states], states + node.attrs["sequences"]
+    steps = len(operands[states])
+    if not steps or any(len(x) != steps for x in operands[states:end]):
+        lengths = " and ".join(str(len(x)) for x in operands[states:end])
+        raise _at(node, ShapeError(f"a scan along sequences of {lengths} steps", shapes=_shapes(operands)))
+    kept: list[list[Any]] = [[] for _ in body.output.inputs]
+    for state_, value in zip(kept, now, strict=False):
+        state_.append(value)
+    for t in reversed(range(steps)) if node.attrs["reverse"] else range(steps):
+        try:
+            found = interpret(body, [*now, *(x[t] for x in operands[states:end]), *operands[end:]], run=run)
+        except GraphError as problem:
+            raise problem.within(str(node.origin), node.origin.place) from None
+        now = found[:states]
+        for values, value in zip(kept, found, strict=True):
+            values.append(value)
+    return tuple(np.stack(values[::-1] if node.attrs["reverse"] else values) for values in kept)
 
 
 def _tuple_sum(indices: Sequence[int | None], like: Any, parts: Sequence[Any], dtype: Any) -> Any:

@@ -310,6 +310,7 @@ RULES: dict[str, Callable[[Node, Context], Lowered]] = {
     "concat_part": _concat_part,
     "dropout_mask": _dropout_mask,
     "expand_like": _broadcast,
+    "per_row": _broadcast,
     "gather": _by_ids("gather", 1),
     "log_softmax": _rows("log_softmax"),
     "matmul": _product(False),

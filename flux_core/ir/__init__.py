@@ -24,6 +24,7 @@ from flux_core.ir.node import (
 from flux_core.ir.param import Param, accumulate, copyto, param, state
 from flux_core.ir.printing import to_dot, to_mermaid, to_text
 from flux_core.ir.protocol import graph, has_own
+from flux_core.ir.recurrence import after_steps, before_steps, final_state, offset, parts_of, scan, values_of
 from flux_core.ir.walk import is_leaf, params_of, rewrite, topological
 
 __all__ = [
@@ -34,23 +35,30 @@ __all__ = [
     "Param",
     "Step",
     "accumulate",
+    "after_steps",
     "as_node",
+    "before_steps",
     "call",
     "constant",
     "copyto",
+    "final_state",
     "get",
     "graph",
     "has_own",
     "input_node",
     "is_leaf",
     "named",
+    "offset",
     "pack",
     "param",
     "params_of",
+    "parts_of",
     "rewrite",
+    "scan",
     "state",
     "to_dot",
     "to_mermaid",
     "to_text",
     "topological",
+    "values_of",
 ]

@@ -179,13 +179,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Graph:
-    """A function of `arity` numbered inputs: everything its output needs."""
+    """A function of `arity` numbered inputs: everything its output needs.
+
+    `states` are values that later steps of a recurrent model read as offsets, by name.
+    """
 
     output: Node
     arity: int
+    states: Mapping[str, Node] = field(default_factory=lambda: NO_ATTRS)
 
     def __repr__(self) -> str:
-        return f"Graph({self.arity} inputs -> {self.output.op})"
+        states = f", states {', '.join(self.states)}" if self.states else ""
+        return f"Graph({self.arity} inputs -> {self.output.op}{states})"
 
 
 def _restored(op: str, inputs: tuple[Node, ...], attrs: dict[str, Any], origin: Origin) -> Node:

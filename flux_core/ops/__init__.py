@@ -52,7 +52,7 @@ from flux_core.ops.index import gather, one_hot, pick, scatter, unpick
 from flux_core.ops.matmul import matmul, matmul_t, matmul_w
 from flux_core.ops.op import NO_GRADIENT, TABLE, Case, Draw, Kernel, Op
 from flux_core.ops.random import EVALUATION, Run, dropout, dropout_mask
-from flux_core.ops.reduce import broadcast_like, count, expand_like, max_, mean, sum_, sum_like, zeros_like
+from flux_core.ops.reduce import broadcast_like, count, expand_like, max_, mean, per_row, sum_, sum_like, zeros_like
 from flux_core.ops.shape import (
     concat,
     concat_part,
@@ -89,6 +89,7 @@ SHAPE_ONLY: dict[str, frozenset[int]] = {
     "scatter": frozenset({2}),
     "unpick": frozenset({2}),
     "count": frozenset({0}),
+    "per_row": frozenset({1}),
     "zeros_like": frozenset({0}),
     "dropout_mask": frozenset({0}),
 }
@@ -161,6 +162,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "operands_of",
+    "per_row",
     "pick",
     "power",
     "relu",

@@ -92,6 +92,12 @@ def _broadcast_like_shape(x: Shape, like: Shape) -> Shape:
     return like
 
 
+def _per_row_shape(x: Shape, like: Shape, *, axis: int) -> Shape:
+    if not -len(like) <= axis < len(like):
+        raise ShapeError(f"there is no axis {axis} in {like}", shapes=(x, like))
+    return (like[axis], *x)
+
+
 def _count(x: Array, *, axis: Axis = None) -> Any:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
     return np.asarray(np.prod([x.shape[i] for i in axes_of(axis, x.ndim)], initial=1.0), dtype)
@@ -187,4 +193,13 @@ zeros_like: Op = Op(
     back=lambda d, y, x: (NO_GRADIENT,),
     kernel=WHOLE,
     examples=[case(normal(3, 4)), case(normal())],
+)
+
+per_row: Op = Op(  # a value of one example for each index of `axis` of `like`: (...) -> (n, ...)
+    name="per_row",
+    forward=lambda x, like, *, axis=0: np.broadcast_to(x, (like.shape[axis], *x.shape)),
+    shape=_per_row_shape,
+    back=lambda d, y, x, like, *, axis: (sum_(d, axis=0), NO_GRADIENT),
+    kernel=WHOLE,
+    examples=[case(normal(4), normal(3, 2)), case(normal(2, 3), normal(5, 4, 1), axis=1), case(normal(), normal(2))],
 )

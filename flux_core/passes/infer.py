@@ -14,6 +14,7 @@ import numpy as np
 from flux_core.errors import FluxError, GraphError, ShapeError
 from flux_core.ir import Graph, Node, has_own, topological
 from flux_core.ops import IDS, MOVES, TABLE
+from flux_core.passes.verify import cyclic
 
 Kind = Literal["float", "int"]
 
@@ -74,6 +75,10 @@ def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]
             return _element(node, operands[0])
         case "tuple_sum":
             return _floats(operands[0])
+        case "scan":
+            return _scan(node, operands)
+        case "offset":
+            raise cyclic(node)
         case "call":
             return _opaque(node, operands)
         case "call_back":
@@ -103,6 +108,49 @@ def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]
             )
     moved_ids = op.name in MOVES and all(operand.kind == "int" for operand in arrays)
     return Type(shape, "int" if moved_ids else "float")
+
+
+def body_inputs(node: Node, operands: Sequence[TypeTree]) -> list[TypeTree]:
+    """The types of the inputs of a scan's body: one step of each sequence. Raises ShapeError."""
+    states, end = node.attrs["states"], node.attrs["states"] + node.attrs["sequences"]
+    steps: list[TypeTree] = []
+    for sequence in operands[states:end]:
+        if not isinstance(sequence, Type) or not sequence.shape:
+            raise _misfit(node, f"a scan runs along arrays (steps, ...), not {shape_tree(sequence)}", operands)
+        steps.append(Type(sequence.shape[1:], sequence.kind))
+    return [*operands[:states], *steps, *operands[end:]]
+
+
+def _scan(node: Node, operands: Sequence[TypeTree]) -> TypeTree:
+    body, states = node.attrs["body"], node.attrs["states"]
+    inside = body_inputs(node, operands)
+    lengths = {x.shape[0] for x in operands[states : states + node.attrs["sequences"]] if isinstance(x, Type)}
+    if len(lengths) > 1 or 0 in lengths:
+        raise _misfit(node, f"a scan along sequences of {' and '.join(map(str, sorted(lengths)))} steps", operands)
+    try:
+        found = infer_types(body, inside)
+    except GraphError as problem:
+        raise problem.within(str(node.origin), node.origin.place) from None
+    (steps,) = lengths
+    given: list[Type] = []
+    for i, value in enumerate(body.output.inputs):
+        after = found[value]
+        if not isinstance(after, Type):
+            raise _misfit(node, "a scan gives arrays at each step, not tuples", operands)
+        if i < states and after != inside[i]:
+            raise _misfit(
+                node,
+                f"a state of shape {shape_tree(inside[i])} becomes {after.shape} in one step: "
+                f"what is assigned to a state must have the state's shape",
+                (inside[i], after),
+            )
+        given.append(Type((steps + (i < states), *after.shape), after.kind))
+    return tuple(given)
+
+
+def _misfit(node: Node, reason: str, operands: Sequence[TypeTree]) -> ShapeError:
+    shapes = [shape_tree(operand) for operand in operands]
+    return ShapeError(reason, path=str(node.origin), place=node.origin.place, shapes=shapes)
 
 
 def _floats(tree: TypeTree) -> TypeTree:

@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 
 from flux_core.errors import GraphError
-from flux_core.ir import Graph, params_of, topological
+from flux_core.ir import Graph, Node, params_of, topological
 from flux_core.ops import TABLE
 
-STRUCTURE = frozenset({"input", "constant", "param", "tuple", "get", "call", "call_back", "tuple_sum"})
+STRUCTURE = frozenset({"input", "constant", "param", "tuple", "get", "call", "call_back", "tuple_sum", "scan"})
 
 
 def verify(graph: Graph) -> Graph:
     """The graph itself.
 
     Raises GraphError for an unknown op, a wrong number of operands, a missing attribute, an input that the graph
-    does not have, or Params of different dtypes.
+    does not have, a delayed value outside of an unrolled model, or Params of different dtypes.
     """
     for node in topological(graph.output):
         path = str(node.origin)
         if node.op == "input" and not 0 <= node.attrs["index"] < graph.arity:
             raise GraphError(f"input {node.attrs['index']} of a graph of {graph.arity} inputs", path=path)
+        if node.op == "offset":
+            raise cyclic(node)
+        if node.op == "scan":
+            verify(node.attrs["body"])
         if node.op in STRUCTURE:
             continue
         op = TABLE.get(node.op)
@@ -39,6 +43,17 @@ def verify(graph: Graph) -> Graph:
             f"a model has one dtype, but {p} is {first} and {q} is {second}: make all Params from arrays of one dtype"
         )
     return graph
+
+
+def cyclic(node: Node) -> GraphError:
+    """What is wrong with a delayed value that nothing has unrolled."""
+    name, n = node.attrs["name"], node.attrs["n"]
+    return GraphError(
+        f"this model has a cycle: it reads {name}[{n}], a value of another step; unroll it first, as in "
+        f"unroll(model, steps), or run it along sequences, as in Recurrence(model)",
+        path=str(node.origin),
+        place=node.origin.place,
+    )
 
 
 def dtype_of(graph: Graph) -> np.dtype[np.floating[Any]] | None:

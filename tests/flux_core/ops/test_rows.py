@@ -135,6 +135,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "mean": lambda x, axis, keepdims: over(np.average, x, axis, keepdims) if axis != () else x,
     "max": lambda x, axis, keepdims: -over(np.min, -x, axis, keepdims),
     "expand_like": expand,
+    "per_row": lambda x, like, axis: np.stack([x] * like.shape[axis]),
     "sum_like": sum_to,
     "broadcast_like": lambda x, like: np.zeros(like.shape) + x,
     "count": lambda x, axis: math.prod(x.shape[i] for i in axes(axis, x.ndim)),
