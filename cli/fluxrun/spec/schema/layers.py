@@ -18,6 +18,7 @@ class Normal(Component):
 
     main: ClassVar[str | None] = "std"
     std: Positive = 0.05
+    """The standard deviation."""
 
 
 class Glorot(Component):
@@ -25,6 +26,7 @@ class Glorot(Component):
 
     main: ClassVar[str | None] = "gain"
     gain: Positive = 1.0
+    """A factor on all numbers."""
 
 
 class He(Glorot):
@@ -36,6 +38,7 @@ class Uniform(Component):
 
     main: ClassVar[str | None] = "limit"
     limit: Positive = 0.05
+    """The largest magnitude."""
 
 
 class Orthogonal(Glorot):
@@ -47,10 +50,15 @@ class Affine(Component):
 
     main: ClassVar[str | None] = "out"
     out: Size
+    """How many values it gives; `classes` for as many as the data have."""
     n_in: Annotated[int, Field(ge=1, le=MAX_SIZE)] | None = None
+    """How many values it takes; found from the layer before if it is left out."""
     bias: bool = True
+    """Whether there is a b."""
     init: Annotated[Part, Slot("initialiser", default="glorot")]
+    """The first values of W."""
     bias_init: Annotated[Part, Slot("initialiser", default="zeros")]
+    """The first values of b."""
 
 
 class Reshape(Component):
@@ -58,6 +66,7 @@ class Reshape(Component):
 
     main: ClassVar[str | None] = "shape"
     shape: Annotated[list[Annotated[int, Field(ge=-1, le=MAX_SIZE)]], Field(min_length=1, max_length=8)]
+    """The sizes of one example."""
 
 
 class Dropout(Component):
@@ -65,6 +74,7 @@ class Dropout(Component):
 
     main: ClassVar[str | None] = "rate"
     rate: Fraction = 0.5
+    """Which part."""
 
 
 class OneHot(Component):
@@ -72,6 +82,7 @@ class OneHot(Component):
 
     main: ClassVar[str | None] = "n"
     n: Size
+    """How many ids there are, from 0; `classes` for as many as the data have."""
 
 
 class LeakyRelu(Component):
@@ -79,6 +90,7 @@ class LeakyRelu(Component):
 
     main: ClassVar[str | None] = "slope"
     slope: NotNegative = 0.01
+    """The slope below zero."""
 
 
 class Elu(Component):
@@ -86,3 +98,4 @@ class Elu(Component):
 
     main: ClassVar[str | None] = "alpha"
     alpha: Positive = 1.0
+    """The limit far below zero, negated."""

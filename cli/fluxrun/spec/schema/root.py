@@ -26,7 +26,12 @@ class Spec(Component):
     """A checked spec; `name` is always set by the loader."""
 
     name: Annotated[str, AfterValidator(_name)]
+    """What the run is called; by default as the file is."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Decides everything random: the split, the first weights, the order of the examples."""
     data: Annotated[Part, Slot("source")]
+    """Where the examples come from."""
     model: Annotated[list[Part], Slot("layer", many=True), Field(min_length=1)]
+    """The layers, each taking what the one above gives; sizes of inputs are inferred."""
     train: Train
+    """How the model is trained."""

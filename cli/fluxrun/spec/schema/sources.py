@@ -17,8 +17,11 @@ class Split(Component):
     """Fractions of the rows; a split that is not named is absent."""
 
     train: Annotated[float, Field(gt=0, le=1)]
+    """The fraction to train on."""
     valid: Share = 0.0
+    """The fraction that is measured after every epoch."""
     test: Share = 0.0
+    """The fraction that is measured once, at the end."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -31,25 +34,35 @@ class Batches(Component):
     """How examples are dealt out; common to all sources."""
 
     batch_size: Annotated[int, Field(ge=1, le=2**31 - 1)] = 32
+    """Examples in one step."""
     shuffle: bool = True
+    """Whether every epoch has an order of its own."""
     drop_last: bool = False
+    """Whether the examples that fill no batch are left out."""
 
 
 class Source(Batches):
     """What all sources have: fractions, and the task where the loss does not decide it."""
 
     split: Split | None = None
+    """Fractions of the rows; by default 0.8, 0.1 and 0.1, or all to train where other splits have own files."""
     task: Task | None = None
+    """What the target is; by default the loss and the target's type decide."""
 
 
 class Files(Source):
     """One file that is split, or a file for each split."""
 
     path: File | None = None
+    """One file, which is split."""
     train_path: File | None = None
+    """The file of the training split, in the place of `path`."""
     valid_path: File | None = None
+    """The file of the validation split."""
     test_path: File | None = None
+    """The file of the test split."""
     max_bytes: Count = MAX_BYTES
+    """No array may be larger, whatever a file claims."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -70,14 +83,23 @@ class Csv(Files):
     """A table in text."""
 
     target: Column = -1
+    """The column to predict: its name, or its index, negative from the end."""
     header: bool = True
+    """Whether the first line holds names; without one, columns are c0, c1, ..."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """The character between columns."""
     features: Annotated[list[Column], Field(min_length=1)] | None = None
+    """The columns to learn from; by default all but the target."""
     ignore: list[Column] = Field(default_factory=list)
+    """Columns to leave out."""
     columns: dict[str, Literal["numeric", "categorical"]] | None = None
+    """What a column holds, where its cells do not tell."""
     missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
+    """Cells that mean that the value is not known."""
     on_missing: Literal["error", "mean", "median", "mode", "indicator"] = "error"
+    """What stands in for them: an error, the column's mean, median or mode, or an indicator column beside the mean."""
     standardize: bool = True
+    """Whether numbers, also those to predict, are brought to mean 0 and deviation 1."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -92,22 +114,34 @@ class Npz(Files):
     """Arrays in one file of NumPy; without `standardize`, features that are floats with two axes are standardised."""
 
     features: Text = "x"
+    """The array of the features."""
     target: Text = "y"
+    """The array of the targets."""
     ids: bool = False
+    """Whether features are whole numbers that name things."""
     standardize: bool | None = None
+    """Whether numbers are brought to mean 0 and deviation 1; by default features that are floats with two axes are."""
 
 
 class Npy(Source):
     """Arrays in files of their own, which may be larger than memory; float32 is used as it lies in the file."""
 
     features: File
+    """The file of the features."""
     labels: File
+    """The file of the targets."""
     valid_features: File | None = None
+    """The features of the validation split."""
     valid_labels: File | None = None
+    """Its targets."""
     test_features: File | None = None
+    """The features of the test split."""
     test_labels: File | None = None
+    """Its targets."""
     ids: bool = False
+    """Whether features are whole numbers that name things."""
     standardize: bool = False
+    """Whether numbers are brought to mean 0 and deviation 1."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -119,11 +153,17 @@ class Idx(Source):
     """The format of the MNIST files, also compressed with gzip."""
 
     images: File
+    """The file of the images."""
     labels: File
+    """The file of their labels."""
     test_images: File | None = None
+    """The images of the test split."""
     test_labels: File | None = None
+    """Their labels."""
     standardize: bool = False
+    """Whether pixels are brought to mean 0 and deviation 1 instead of 0 to 1."""
     max_bytes: Count = MAX_BYTES
+    """No array may be larger, whatever a file claims."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -143,6 +183,10 @@ class Synthetic(Source):
     """Examples that are computed."""
 
     name: Literal["xor", "spirals", "sine"]
+    """Which examples."""
     examples: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
+    """How many."""
     noise: NotNegative = 0.1
+    """The standard deviation of what is added."""
     standardize: bool = False
+    """Whether numbers are brought to mean 0 and deviation 1."""
