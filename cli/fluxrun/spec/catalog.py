@@ -20,19 +20,28 @@ from fluxrun.spec.schema.layers import NoArguments
 
 @dataclass(frozen=True)
 class Row:
-    """A component's schema, and `module:name` of what makes it (a class, or a plain function that is a layer)."""
+    """A component's schema, and `module:name` of what makes it (a class, or a plain function that is a layer).
+
+    `doc` is one line for lists; a schema of one component says it itself.
+    """
 
     schema: type[Component]
     maker: str
+    doc: str = ""
 
     def make(self) -> Any:
         """The maker itself."""
         module, name = self.maker.split(":")
         return getattr(import_module(module), name)
 
+    @property
+    def summary(self) -> str:
+        """What the component is, in one line."""
+        return self.doc or (self.schema.__doc__ or "").partition("\n")[0]
 
-def _functions(*names: str) -> dict[str, Row]:
-    return {name: Row(NoArguments, f"flux_core.ops:{name}") for name in names}
+
+def _functions(**docs: str) -> dict[str, Row]:
+    return {name: Row(NoArguments, f"flux_core.ops:{name}", doc) for name, doc in docs.items()}
 
 
 CATALOG: Mapping[str, Mapping[str, Row]] = {
@@ -50,8 +59,19 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "onehot": Row(layers.OneHot, "flux_core.layers:OneHot"),
         "leaky_relu": Row(layers.LeakyRelu, "flux_core.layers:LeakyRelu"),
         "elu": Row(layers.Elu, "flux_core.layers:Elu"),
-        "abs": Row(NoArguments, "flux_core.ops:absolute"),
-        **_functions("relu", "gelu", "silu", "softplus", "tanh", "sigmoid", "softmax", "log_softmax", "exp", "flatten"),
+        "abs": Row(NoArguments, "flux_core.ops:absolute", "The magnitude."),
+        **_functions(
+            relu="x where it is positive, 0 elsewhere.",
+            gelu="x times the share of normal numbers below it.",
+            silu="x sigmoid(x).",
+            softplus="log(1 + exp(x)), a smooth relu.",
+            tanh="Squeezes into (-1, 1).",
+            sigmoid="Squeezes into (0, 1).",
+            softmax="Scores to probabilities that sum to 1.",
+            log_softmax="Scores to logarithms of probabilities.",
+            exp="e to the power of x.",
+            flatten="All axes of an example as one.",
+        ),
     },
     "initialiser": {
         "glorot": Row(layers.Glorot, "flux_core.layers.init:glorot"),
@@ -59,20 +79,26 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "orthogonal": Row(layers.Orthogonal, "flux_core.layers.init:orthogonal"),
         "normal": Row(layers.Normal, "flux_core.layers.init:normal"),
         "uniform": Row(layers.Uniform, "flux_core.layers.init:uniform"),
-        "zeros": Row(NoArguments, "flux_core.layers.init:zeros"),
-        "ones": Row(NoArguments, "flux_core.layers.init:ones"),
+        "zeros": Row(NoArguments, "flux_core.layers.init:zeros", "Zeros."),
+        "ones": Row(NoArguments, "flux_core.layers.init:ones", "Ones."),
     },
     "loss": {
-        "cross_entropy": Row(NoArguments, "flux_core.layers.loss:cross_entropy"),
-        "binary_cross_entropy": Row(NoArguments, "flux_core.layers.loss:binary_cross_entropy"),
-        "mse": Row(NoArguments, "flux_core.layers.loss:mse"),
-        "mae": Row(NoArguments, "flux_core.layers.loss:mae"),
+        "cross_entropy": Row(
+            NoArguments, "flux_core.layers.loss:cross_entropy", "For classes: takes one score for each."
+        ),
+        "binary_cross_entropy": Row(
+            NoArguments, "flux_core.layers.loss:binary_cross_entropy", "For two classes: takes a single score."
+        ),
+        "mse": Row(NoArguments, "flux_core.layers.loss:mse", "The mean of squared errors."),
+        "mae": Row(NoArguments, "flux_core.layers.loss:mae", "The mean of absolute errors."),
         "huber": Row(training.Huber, "flux_core.layers.loss:huber"),
     },
     "optimizer": {
         "sgd": Row(training.Sgd, "flux_core.optim:sgd"),
         "momentum": Row(training.Momentum, "flux_core.optim:momentum"),
-        "nesterov": Row(training.Momentum, "flux_core.optim:nesterov"),
+        "nesterov": Row(
+            training.Momentum, "flux_core.optim:nesterov", "Gradient descent with a velocity that looks ahead."
+        ),
         "rmsprop": Row(training.RmsProp, "flux_core.optim:rmsprop"),
         "adam": Row(training.Adam, "flux_core.optim:adam"),
         "adamw": Row(training.AdamW, "flux_core.optim:adamw"),
@@ -85,9 +111,11 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "plateau": Row(training.Plateau, "flux_core.optim.schedule:Plateau"),
     },
     "metric": {
-        "accuracy": Row(NoArguments, "flux_core.training.metrics:Accuracy"),
+        "accuracy": Row(NoArguments, "flux_core.training.metrics:Accuracy", "The fraction of right answers."),
         "top_k": Row(training.TopK, "flux_core.training.metrics:TopK"),
-        "mae": Row(NoArguments, "flux_core.training.metrics:MeanAbsoluteError"),
-        "r2": Row(NoArguments, "flux_core.training.metrics:RSquared"),
+        "mae": Row(
+            NoArguments, "flux_core.training.metrics:MeanAbsoluteError", "The mean error, in the units of the data."
+        ),
+        "r2": Row(NoArguments, "flux_core.training.metrics:RSquared", "The share of the variance that is explained."),
     },
 }
