@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         FluxError,
         GraphError,
         MissingFile,
+        SettingError,
         ShapeError,
     )
     from flux_core.ir import Graph, Node, Param, accumulate, copyto, graph, param, state
@@ -148,7 +149,8 @@ _HOMES = {
         "rebatchseq sequences stack tobatch unbatchone unstack"
     ),
     "flux_core.errors": (
-        "BackpropError CheckpointError ColumnError DataError Diverged FluxError GraphError MissingFile ShapeError"
+        "BackpropError CheckpointError ColumnError DataError Diverged FluxError GraphError MissingFile SettingError "
+        "ShapeError"
     ),
     "flux_core.ir": "Graph Node Param accumulate copyto graph param state",
     "flux_core.layers": (
@@ -206,6 +208,7 @@ __all__ = [
     "Reshape",
     "Seq",
     "SeqModel",
+    "SettingError",
     "ShapeError",
     "Stateful",
     "Step",

@@ -6,7 +6,8 @@
     │   └── ShapeError     sizes that do not fit, with the layer path and both shapes
     ├── DataError          a data file that cannot be used: file, row, column      (exit code 65)
     │   ├── MissingFile    a data file that is not there                          (exit code 66)
-    │   └── ColumnError    a column or array that the spec names and the file lacks (exit code 2)
+    │   └── SettingError   a setting that the data cannot meet: a window longer than the text (exit code 2)
+    │       └── ColumnError  a column or array that the spec names and the file lacks
     ├── CheckpointError    a checkpoint that is damaged or belongs to another model (exit code 65)
     └── Diverged           the loss or a gradient is NaN or infinite               (exit code 3)
 
@@ -90,8 +91,16 @@ class MissingFile(DataError):
     """A data file does not exist or cannot be opened."""
 
 
-class ColumnError(DataError):
-    """A name in the spec is not in the file; `key` is its spec path below `data`, `near` the closest names."""
+class SettingError(DataError):
+    """A setting and the data do not go together; `key` is the setting's spec path below `data`."""
+
+    def __init__(self, message: str, *, key: str, file: str | Path | None = None, hint: str | None = None) -> None:
+        self.key = key
+        super().__init__(message, file=file, hint=hint)
+
+
+class ColumnError(SettingError):
+    """A name in the spec is not in the file; `near` are the closest names."""
 
     def __init__(
         self,
@@ -101,9 +110,8 @@ class ColumnError(DataError):
         key: str = "target",
         near: Sequence[str] = (),
     ) -> None:
-        self.key = key
         self.near = tuple(near)
-        super().__init__(message, file=file, hint=f"did you mean {near[0]!r}?" if near else None)
+        super().__init__(message, file=file, key=key, hint=f"did you mean {near[0]!r}?" if near else None)
 
 
 class CheckpointError(FluxError):

@@ -30,7 +30,7 @@ def exit_code(error: BaseException) -> int:
     from fluxrun.store.folder import NoSuchRun, RunFolderError
 
     match error:
-        case SpecError() | errors.ColumnError():
+        case SpecError() | errors.SettingError():
             return USAGE
         case errors.Diverged():
             return DIVERGED

@@ -103,7 +103,9 @@ class MappedFile:
 class Dataset:
     """Everything that a training needs of its data; `notes` are things worth saying to the user.
 
-    `mapped` are data files that x is read from as they lie.
+    `mapped` are data files that x is read from as they lie. With `streams`, every minibatch goes on where the one
+    before it ended: example k * batch_size + b follows example (k - 1) * batch_size + b in the same text, so that
+    nothing may be shuffled and no minibatch be smaller.
     """
 
     train: Examples
@@ -115,6 +117,7 @@ class Dataset:
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
     mapped: tuple[MappedFile, ...] = ()
+    streams: bool = False
 
     def require_whole(self) -> None:
         """Look at mapped files before machine code does: to read behind the end of one kills the process."""

@@ -49,7 +49,7 @@ class Fit:
         self.engine, self.interpreted = _engine(stepper, plan, self.metrics, self.dataset.train)
         self._pace_steps = 1
         self.schedule = plan.schedule or Constant()
-        rows = len(dataset.train)
+        rows = len(self.dataset.train)
         self.steps_per_epoch = rows // plan.batch_size if plan.drop_last else -(-rows // plan.batch_size)
         if self.steps_per_epoch == 0:
             raise DataError(
@@ -98,7 +98,8 @@ class Fit:
         """Train for the rest of an epoch, or until asked to stop, and evaluate."""
         plan, at, train = self.plan, self.at, self.dataset.train
         began = reported = time.monotonic()
-        order = train.order(self.engine.order(len(train), at.epoch)) if plan.shuffle else None
+        shuffled = plan.shuffle and not self.dataset.streams
+        order = train.order(self.engine.order(len(train), at.epoch)) if shuffled else None
         behind = at.step_in_epoch
         while at.step_in_epoch < self.steps_per_epoch and not self._out_of_steps():
             if self._stop is not None:
@@ -223,6 +224,8 @@ def _engine(stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples:
 
 def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
     """The dataset with targets as the loss takes them: ids, or floats with an axis for the targets."""
+    if dataset.streams:
+        dataset = _whole_minibatches(dataset, plan.batch_size)
     if plan.labels:
         return dataset
 
@@ -238,6 +241,26 @@ def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
     train = floats(dataset.train)
     assert train is not None  # a dataset has training examples
     return replace(dataset, train=train, valid=floats(dataset.valid), test=floats(dataset.test))
+
+
+def _whole_minibatches(dataset: Dataset, size: int) -> Dataset:
+    """Streams without the examples that make no full minibatch; raises DataError for a split that has none."""
+
+    def whole(name: str, part: Examples | None) -> Examples | None:
+        if part is None:
+            return None
+        if len(part) < size:
+            raise DataError(
+                f"the {name} split has {len(part)} windows, too few for {size} streams", hint="lower batch_size"
+            )
+        kept = slice(len(part) // size * size)
+        if part.rows is None:
+            return Examples(part.x[kept], part.y[kept])
+        return replace(part, rows=part.rows[kept])
+
+    train = whole("train", dataset.train)
+    assert train is not None  # a dataset has training examples
+    return replace(dataset, train=train, valid=whole("valid", dataset.valid), test=whole("test", dataset.test))
 
 
 def metrics_of(plan: Plan, scale: NDArray[np.float64] | None = None) -> tuple[Metric, ...]:

@@ -17,7 +17,7 @@ from flux_core.engine.arena import aligned
 from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import CannotLowerError, Instruction
 from flux_core.passes import Type
-from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, RSquared, TopK
+from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, OfLoss, RSquared, TopK
 
 HEAD = 2  # Σ loss and rows stand in front of the sums of the metrics
 DOUBLE = 2  # a float64 takes the room of two float32
@@ -28,7 +28,7 @@ class Measurements:
 
     def __init__(self, metrics: tuple[Metric, ...], target: tuple[int, ...]) -> None:
         self.metrics, self.each = metrics, prod(target)
-        self.shapes = [(3, self.each) if isinstance(metric, RSquared) else (1,) for metric in metrics]
+        self.shapes = [self._shape(metric) for metric in metrics]
         self.sums = aligned(HEAD + sum(map(prod, self.shapes)), np.float64)
         scales = [np.float64(1.0) if metric.scale is None else metric.scale for metric in metrics]
         self.scales = [np.array(np.broadcast_to(scale, (self.each,)), np.float64) for scale in scales]
@@ -74,9 +74,19 @@ class Measurements:
                     found.append(_instruction("absolute_error", *pair, at, rows, self.each, place(scale)))
                 case RSquared():
                     found.append(_instruction("squared_error", *pair, at, rows, self.each))
+                case OfLoss():
+                    pass
                 case _:
                     raise CannotLowerError(f"no kernel measures {metric.label}")
         return found
+
+    def _shape(self, metric: Metric) -> tuple[int, ...]:
+        match metric:
+            case RSquared():
+                return (3, self.each)
+            case OfLoss():
+                return (0,)
+        return (1,)
 
     def _parts(self) -> list[NDArray[np.float64]]:
         """The sums of each metric, in their shape."""

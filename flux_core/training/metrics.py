@@ -2,7 +2,9 @@
 
     sums = metric.zero
     sums = sums + metric.measure(prediction, y)     for every minibatch
-    metric.value(sums, rows)
+    metric.value(sums, rows, loss)
+
+`OfLoss` are functions of the mean loss: they measure nothing and cost nothing.
 
 Predictions are what the model gives: logits of classes, one logit, or numbers; targets are those of the data.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import numpy as np
@@ -36,8 +39,8 @@ class Metric(ABC):
     def measure(self, prediction: NDArray[Any], y: NDArray[Any]) -> Sums:
         """The sums over the rows of one minibatch."""
 
-    def value(self, sums: Sums, rows: int) -> float:
-        """The metric from the sums over all rows."""
+    def value(self, sums: Sums, rows: int, loss: float) -> float:
+        """The metric from the sums over all rows, and their mean loss."""
         return float(sums.sum() / rows)
 
 
@@ -102,7 +105,7 @@ class RSquared(Metric):
         error = y64 - prediction.reshape(len(y), -1)
         return np.stack([(error * error).sum(axis=0), y64.sum(axis=0), (y64 * y64).sum(axis=0)])
 
-    def value(self, sums: Sums, rows: int) -> float:
+    def value(self, sums: Sums, rows: int, loss: float) -> float:
         """The coefficient of determination."""
         residual, total, squares = sums
         spread = squares - total * total / rows
@@ -110,9 +113,53 @@ class RSquared(Metric):
             return float(np.mean(np.where(spread > 0, 1.0 - residual / spread, np.nan)))
 
 
+@dataclass(frozen=True)
+class OfLoss(Metric):
+    """A function of the mean loss, a `cross_entropy` in nats: exact for the whole pass, whatever its minibatches."""
+
+    higher_is_better = False
+
+    def measure(self, prediction: NDArray[Any], y: NDArray[Any]) -> Sums:
+        """[]."""
+        return np.zeros(0)
+
+
+@dataclass(frozen=True)
+class BitsPerSymbol(OfLoss):
+    """loss / ln 2: how many bits a symbol takes in a code made from the predictions.
+
+    >>> BitsPerSymbol().value(np.zeros(0), 1, float(np.log(8)))
+    3.0
+    """
+
+    label = "bits_per_symbol"
+
+    def value(self, sums: Sums, rows: int, loss: float) -> float:
+        """Bits."""
+        return loss / log(2)
+
+
+@dataclass(frozen=True)
+class Perplexity(OfLoss):
+    """exp(loss): among how many equally likely symbols the model is left to choose; infinite where that overflows.
+
+    >>> round(Perplexity().value(np.zeros(0), 1, float(np.log(8))), 9)
+    8.0
+    """
+
+    label = "perplexity"
+
+    def value(self, sums: Sums, rows: int, loss: float) -> float:
+        """A number of symbols, at least 1."""
+        with np.errstate(over="ignore"):
+            return float(np.exp(loss))
+
+
 METRICS: dict[str, Callable[..., Metric]] = {
     "accuracy": Accuracy,
+    "bits_per_symbol": BitsPerSymbol,
     "mae": MeanAbsoluteError,
+    "perplexity": Perplexity,
     "r2": RSquared,
     "top_k": TopK,
 }
@@ -151,7 +198,9 @@ class Meter:
         """The loss and the metrics under the names of the split."""
         found = {f"{split}.loss": self.mean_loss}
         for metric, sums in zip(self.metrics, self.sums, strict=True):
-            found[f"{split}.{metric.label}"] = float("nan") if sums is None else metric.value(sums, self.rows)
+            found[f"{split}.{metric.label}"] = (
+                float("nan") if sums is None else metric.value(sums, self.rows, self.mean_loss)
+            )
         return found
 
     def to_json(self) -> dict[str, Any]:

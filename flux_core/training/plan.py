@@ -28,7 +28,8 @@ class EarlyStop:
 class Plan:
     """How to train. `loss` is a name of `LOSSES`; `monitor` names the metric that the best weights are best in
     (None: the last weights are), `max_steps` ends the training early, evaluated. `threads` (None: all usable cores)
-    change the time and never the result."""
+    change the time and never the result. With `carry_state` a recurrent model's state goes on from one minibatch to the
+    next within an epoch."""
 
     loss: str
     optimizer: Optimizer
@@ -47,8 +48,8 @@ class Plan:
     every_steps: int | None = None
     engine: Literal["tape", "reference"] = "tape"
     threads: int | None = None
-
     max_steps: int | None = None
+    carry_state: bool = False
 
     def loss_function(self) -> Loss:
         """The loss with its arguments; raises KeyError for a name that there is not."""
