@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands import check, doctor, graph, ls, show, train, warmup
+from fluxrun.commands import check, components, doctor, graph, ls, schema, show, train, warmup
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -56,6 +56,8 @@ COMMANDS = (
     (check, check.check),
     (show, show.show),
     (graph, graph.graph),
+    (components, components.components),
+    (schema, schema.schema),
     (ls, ls.ls),
     (warmup, warmup.warmup),
     (doctor, doctor.doctor),

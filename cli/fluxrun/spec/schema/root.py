@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from fluxrun.spec.part import Component, Part, Slot
@@ -23,9 +23,12 @@ def _name(value: str) -> str:
 
 
 class Spec(Component):
-    """A checked spec; `name` is always set by the loader."""
+    """A training: on what, of what, and how.
 
-    name: Annotated[str, AfterValidator(_name)]
+    `name` is always set by the loader.
+    """
+
+    name: Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
     """What the run is called; by default as the file is."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Decides everything random: the split, the first weights, the order of the examples."""

@@ -1,0 +1,42 @@
+"""fluxrun components [NAME]: every name that a spec may use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, Json, guard, print_json
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun components
+  fluxrun components adam --json
+"""
+
+
+def components(
+    name: Annotated[str | None, typer.Argument(help="Only what has this name, with all its arguments.")] = None,
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print all as tables in Markdown.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List every name that a spec may use, with its arguments, their types and defaults."""
+
+    def work() -> int:
+        from fluxrun.jobs.expect import UsageError
+        from fluxrun.render.components import as_markdown, as_page, as_table
+        from fluxrun.spec.describe import descriptions, named
+
+        found, hint = (descriptions(), None) if name is None else named(name)
+        if not found:
+            raise UsageError(f"no component is called {name!r}; {hint or '`fluxrun components` lists all of them'}")
+        if as_json:
+            print_json({"version": 1, "components": [one.to_json() for one in found]})
+        elif markdown:
+            print(as_markdown(found))
+        else:
+            print("\n".join(as_table(found) if name is None else as_page(found)))
+        return 0
+
+    guard(work, debug)
