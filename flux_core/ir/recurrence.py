@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from flux_core.errors import GraphError
 from flux_core.ir.node import Graph, Node, as_node, get
+from flux_core.ir.walk import rewrite, with_inputs
 
 
 def offset(name: str, n: int, default: Any) -> Node:
@@ -53,8 +54,18 @@ def scan(
         raise GraphError("a scan needs a sequence to run along")
     if body.output.op != "tuple" or len(body.output.inputs) < len(initial) or body.arity != len(inputs):
         raise GraphError(f"a scan of {len(initial)} states over {len(inputs)} operands does not fit its body, {body!r}")
-    attrs = {"body": body, "states": len(initial), "sequences": len(xs), "reverse": reverse, "carry": carry}
+    attrs = {"body": _one_leaf_each(body), "states": len(initial), "sequences": len(xs), "reverse": reverse, "carry": carry}
     return Node("scan", inputs, MappingProxyType(attrs))
+
+
+def _one_leaf_each(body: Graph) -> Graph:
+    """The body with a single node for every input, so that a value and its input can be told by identity."""
+    leaves: dict[int, Node] = {}
+
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        return leaves.setdefault(node.attrs["index"], node) if node.op == "input" else with_inputs(node, inputs)
+
+    return Graph(rewrite([body.output], rule)[0], body.arity)
 
 
 class ScanParts(NamedTuple):

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from flux_core.errors import BackpropError
 from flux_core.ir import Graph, Node, Param, as_node, get, has_own, input_node, is_leaf, pack, topological
 from flux_core.ops import BROADCASTS, NO_GRADIENT, TABLE, sum_like, zeros_like
+from flux_core.passes.merge import merged
+from flux_core.passes.scan_grad import scan_gradients
 
 
 class GradGraph(NamedTuple):
@@ -39,7 +41,7 @@ def grad(forward: Graph) -> GradGraph:
     dy = input_node(forward.arity)
     calls: list[Node] = []
     found = gradients(forward.output, dy, [*xs, *ps], calls)
-    output = pack(pack(*found[: len(xs)]), pack(*found[len(xs) :]), pack(*calls))
+    (output,) = merged([pack(pack(*found[: len(xs)]), pack(*found[len(xs) :]), pack(*calls))])
     return GradGraph(Graph(output, forward.arity + 1), tuple(p.attrs["param"] for p in ps))
 
 
@@ -49,23 +51,40 @@ def gradients(output: Node, dy: Node, wrt: Sequence[Node], calls: list[Node] | N
     `calls` receives every opaque call run backwards, also those whose result leads nowhere: a model that reads ids
     or a constant may hold Params.
     """
-    order = topological(output)
+    found = _pulled([output], [dy], wrt, calls)
+    return [_zeros(node) if d is None else d for node, d in zip(wrt, found, strict=True)]
+
+
+def _pulled(
+    outputs: Sequence[Node], dys: Sequence[Node], wrt: Sequence[Node], calls: list[Node] | None = None
+) -> list[Node | None]:
+    """The gradients of Σ outputs·dys, None where nothing leads."""
+    order = topological(*outputs)
     wanted = _leading_to(order, wrt)
-    arrived: dict[Node, _Sum] = {output: _Sum([dy])}
+    arrived: dict[Node, _Sum] = {}
+    for output, dy in zip(outputs, dys, strict=True):
+        arrived.setdefault(output, _Sum()).whole.append(dy)
     for node in reversed(order):
         if node not in arrived or node not in wanted or is_leaf(node):
             continue
-        d = arrived[node].total(node)
-        for parent, part in zip(node.inputs, _through(node, d, calls), strict=True):
-            if part is NO_GRADIENT or parent not in wanted:
+        for parent, part in zip(node.inputs, _parts(node, arrived[node], wanted, calls), strict=True):
+            if part is NO_GRADIENT or part is None or parent not in wanted:
                 continue
             total = arrived.setdefault(parent, _Sum())
-            total.of_arrays |= node.op in TABLE
+            total.of_arrays |= node.op in TABLE or node.op == "scan"
             if node.op == "get":
                 total.parts.setdefault(node.attrs["index"], []).append(part)
             else:
                 total.whole.append(part)
-    return [arrived[node].total(node) if node in arrived else _zeros(node) for node in wrt]
+    return [arrived[node].total(node) if node in arrived else None for node in wrt]
+
+
+def _parts(node: Node, found: _Sum, wanted: set[Node], calls: list[Node] | None) -> Sequence[Any]:
+    """What the gradient that has arrived at a node gives to each of its inputs."""
+    if node.op != "scan":
+        return _through(node, found.total(node), calls)
+    ds = [found.element(i) for i in range(len(node.attrs["body"].output.inputs))]
+    return scan_gradients(node, ds, [x in wanted for x in node.inputs], _pulled)
 
 
 class _Sum:
@@ -82,6 +101,11 @@ class _Sum:
         elements: list[tuple[int | None, Node]] = [(None, part) for part in self.whole]
         elements += [(index, part) for index, parts in sorted(self.parts.items()) for part in parts]
         return _tuple_sum(node, elements)
+
+    def element(self, index: int) -> Node | None:
+        """What has arrived at one element of a tuple."""
+        parts = [*(get(part, index) for part in self.whole), *self.parts.get(index, [])]
+        return _added(parts) if parts else None
 
 
 def _tuple_sum(like: Node, elements: Sequence[tuple[int | None, Node]]) -> Node:

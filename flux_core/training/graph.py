@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flux_core.ir import Graph, Node, Param, Step, as_node, call, constant, input_node, pack, topological
-from flux_core.passes import gradients, laid_out, verify
+from flux_core.passes import gradients, laid_out, merged, verify
 from flux_core.passes.atomise import name_of
 
 
@@ -36,6 +36,7 @@ def training_graph(model: Any, loss: Callable[[Any, Any], Any], arity: int = 1) 
     leaves = [node for node in nodes if node.op == "param"]
     calls: list[Node] = []
     found = gradients(value, constant(1.0), leaves, calls)
-    step = Graph(pack(value, prediction, pack(*found), pack(*calls)), whole.arity)
+    (output,) = merged([pack(value, prediction, pack(*found), pack(*calls))])
+    step = Graph(output, whole.arity)
     opaque = any(node.op == "call" for node in nodes)
     return TrainingGraph(verify(step), whole, tuple(leaf.attrs["param"] for leaf in leaves), opaque)
