@@ -3,7 +3,8 @@
     write_atomically   tmp ──write, fsync──▶ tmp ──replace──▶ path ──fsync──▶ folder
                        a reader sees the old content or the new, whatever happens in between
     append             whole lines or nothing: a failed append is cut off again
-    locked             one process at a time; the others wait
+    cut                the end of a file goes, what stays was never touched
+    locked             one process at a time; the others wait, or are told
     make_directory     an atomic claim: of many callers one wins, the others get FileExistsError
 
 Every call to the operating system goes through `disk`, so that a test can make the N-th one fail. A failed
@@ -149,15 +150,26 @@ def ensure_directory(path: str | Path, *, mode: int = 0o777) -> None:
                 raise
 
 
-@contextmanager
-def locked(path: str | Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for it; the lock goes with the process, however that ends.
+def cut(path: str | Path, size: int) -> None:
+    """Cut a file to its first `size` bytes, and wait until that is on the disk. Raises OSError."""
+    file = disk.open(Path(path), os.O_WRONLY)
+    try:
+        disk.truncate(file, size)
+        disk.sync(file)
+    finally:
+        os.close(file)
 
-    Raises OSError where the file cannot be opened or the file system has no locks.
+
+@contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for it or not; the lock goes with the process, however that ends.
+
+    Raises OSError where the file cannot be opened or the file system has no locks, and BlockingIOError where another
+    process holds the lock and there is no waiting.
     """
     file = disk.open(Path(path), os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(file)

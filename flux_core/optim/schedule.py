@@ -27,6 +27,7 @@ class Schedule(ABC):
     """The common part of all schedules: a name, a warm-up in steps, and a state that may be empty."""
 
     name: ClassVar[str]
+    whole: ClassVar[bool] = False  # whether the length of the whole run decides the rate
     warmup: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -59,9 +60,9 @@ class Schedule(ABC):
         """All numbers that fix the learning rate, as JSON: a resumed run must have the same.
 
         >>> Exponential(0.9).resolved(0.5, 45, 20)
-        {'name': 'exponential', 'warmup': 0, 'factor': 0.9, 'base': 0.5, 'steps_per_epoch': 45, 'epochs': 20}
+        {'name': 'exponential', 'warmup': 0, 'factor': 0.9, 'base': 0.5, 'steps_per_epoch': 45}
         """
-        numbers = {"base": base, "steps_per_epoch": steps_per_epoch, "epochs": epochs}
+        numbers = {"base": base, "steps_per_epoch": steps_per_epoch, **({"epochs": epochs} if self.whole else {})}
         return {"name": self.name, **asdict(self), **numbers}
 
     def start(self) -> dict[str, Any]:
@@ -129,6 +130,7 @@ class Cosine(Schedule):
     """
 
     name: ClassVar[str] = "cosine"
+    whole: ClassVar[bool] = True
     final: float = 0.0
 
     def __post_init__(self) -> None:

@@ -35,12 +35,16 @@ STRETCH_SECONDS = 0.1
 class Fit:
     """A training of `model` on `dataset` by `plan`; with `state`, the rest of one that was kept.
 
+    The rest is equal to the bit to that of an unbroken training; without `exact` the schedule may be another one.
+
     Raises DataError when no minibatch can be made, and from the iteration Diverged, or DataError when a mapped file
     is cut off. After the last event the
     model has its best weights. `interpreted` says why there is no tape although the plan asks for one.
     """
 
-    def __init__(self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None) -> None:
+    def __init__(
+        self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None, *, exact: bool = True
+    ) -> None:
         self.model, self.plan = model, plan
         self.dataset = _prepared(dataset, plan)
         targets = dataset.preprocessing.targets
@@ -63,7 +67,8 @@ class Fit:
         self._stop: Status | None = None
         self._began = time.monotonic()
         if state is not None:
-            self.at, self.best = restore(state, self.engine, self.meter, plan, self._resolved())
+            resolved = self._resolved()
+            self.at, self.best = restore(state, self.engine, self.meter, plan, resolved, self.schedule, exact=exact)
 
     def stop(self, status: Status) -> None:
         """Ask the loop to end before its next step, resumable."""
@@ -136,6 +141,8 @@ class Fit:
         """Count the epoch, and tell the schedule, early stopping and the best weights how it went."""
         at, plan = self.at, self.plan
         whole = at.step_in_epoch >= self.steps_per_epoch
+        if not whole:
+            self._last = self.state()  # an unbroken training measures nothing here: what goes on must not know of it
         at.final = dict(metrics)
         if whole:
             at.epoch, at.step_in_epoch, self.meter = at.epoch + 1, 0, Meter(self.metrics)

@@ -23,6 +23,7 @@ from flux_core.training.events import TrainState
 
 if TYPE_CHECKING:
     from flux_core.data import Dataset
+    from flux_core.optim import Schedule
     from flux_core.training.engine import Engine
     from flux_core.training.metrics import Meter
     from flux_core.training.plan import Plan
@@ -100,12 +101,26 @@ def state_of(
     return TrainState(tensors, meta)
 
 
+def best_of(state: TrainState) -> TrainState | None:
+    """The best weights of a state as a state of their own, which can be read but not gone on from; None without."""
+    best = {name: array for name, array in state.tensors.items() if name.startswith("best/")}
+    params = {f"params/{name.removeprefix('best/')}": array for name, array in best.items()}
+    return TrainState(params | best, state.meta) if best else None
+
+
 def restore(
-    state: TrainState, engine: Engine, meter: Meter, plan: Plan, schedule: dict[str, Any]
+    state: TrainState,
+    engine: Engine,
+    meter: Meter,
+    plan: Plan,
+    resolved: dict[str, Any],
+    schedule: Schedule,
+    *,
+    exact: bool = True,
 ) -> tuple[Position, dict[str, NDArray[Any]] | None]:
     """Put a kept state into a stepper and a meter; the position and the best weights come back.
 
-    Raises CheckpointError where it belongs to another model, optimiser or schedule.
+    Raises CheckpointError where it belongs to another model or optimiser, or to another schedule unless not `exact`.
     """
     tensors, meta = state.tensors, state.meta
     if meta.get("train_format") != FORMAT:
@@ -114,7 +129,7 @@ def restore(
         raise CheckpointError(
             f"the checkpoint was made with {meta['optimizer']['name']}, the training uses {plan.optimizer.name}"
         )
-    if meta["schedule"] != schedule:
+    if exact and meta["schedule"] != resolved:
         raise CheckpointError("the checkpoint's learning-rate schedule is not the one of this training")
     arena = engine.arena
     _fill(arena.views(arena.x), tensors, "params")
@@ -127,8 +142,13 @@ def restore(
         kept[name] = Tracker(**kept[name])
     for name in ("best", "final"):
         kept[name] = _numbers(kept[name])
+    if meta["schedule"]["name"] != resolved["name"]:
+        kept["schedule"] = schedule.start()
     best = {name.removeprefix("best/"): array for name, array in tensors.items() if name.startswith("best/")}
-    return Position(**kept), best or None
+    at = Position(**kept)
+    stalled = plan.early_stop is not None and at.stopper.stalled > plan.early_stop.patience
+    at.reason = "early_stop" if stalled else None  # the plan may have more patience now
+    return at, best or None
 
 
 def _fill(views: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[Any]], prefix: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flux_core import fsio
-from flux_core.fsio import append, ensure_directory, locked, make_directory, write_atomically
+from flux_core.fsio import append, cut, ensure_directory, locked, make_directory, write_atomically
 
 OPERATIONS = [name for name in vars(fsio.Disk) if not name.startswith("_")]
 CLEANING = ("unlink", "truncate", "rmdir")  # what runs only after a failure
@@ -273,6 +273,17 @@ def test_a_file_system_that_cannot_sync_directories_will_do(tmp_path, monkeypatc
     assert (tmp_path / "run").is_dir()
 
 
+def test_a_cut_keeps_the_beginning_of_the_same_file(tmp_path):
+    path = tmp_path / "lines"
+    path.write_bytes(b"one\ntwo\nthr")
+    inode = path.stat().st_ino
+    cut(path, 8)
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert path.stat().st_ino == inode
+    with pytest.raises(FileNotFoundError):
+        cut(tmp_path / "none", 0)
+
+
 def test_a_lock_lets_one_in_at_a_time_and_goes_with_its_process(tmp_path):
     path = tmp_path / "lock"
     script = (
@@ -285,5 +296,7 @@ def test_a_lock_lets_one_in_at_a_time_and_goes_with_its_process(tmp_path):
         waiting = pool.submit(lambda: locked(path).__enter__())
         with pytest.raises(TimeoutError):
             waiting.result(timeout=0.2)
+        with pytest.raises(BlockingIOError), locked(path, wait=False):
+            pass
         holder.kill()
         waiting.result(timeout=20)

@@ -71,13 +71,16 @@ def test_plateau_equals_pytorch():
 def test_resolved_numbers_are_json_and_hold_every_argument(name):
     resolved = SCHEDULES[name](warmup=7).resolved(0.5, 11, 3)
     assert json.loads(json.dumps(resolved)) == resolved
-    assert {
-        "name": name,
-        "warmup": 7,
-        "base": 0.5,
-        "steps_per_epoch": 11,
-        "epochs": 3,
-    }.items() <= resolved.items()
+    assert {"name": name, "warmup": 7, "base": 0.5, "steps_per_epoch": 11}.items() <= resolved.items()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_number_of_epochs_is_resolved_where_it_decides_the_rate(name):
+    schedule = SCHEDULES[name]()
+    decides = any(
+        schedule.rate(1.0, step, step // 5, 5, 2) != schedule.rate(1.0, step, step // 5, 5, 9) for step in range(10)
+    )
+    assert decides == (schedule.resolved(1.0, 5, 2) != schedule.resolved(1.0, 5, 9)) == schedule.whole
 
 
 @pytest.mark.parametrize(

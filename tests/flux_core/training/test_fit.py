@@ -15,6 +15,7 @@ from flux_core.model import parameters
 from flux_core.ops import relu, tanh
 from flux_core.optim import Cosine, Plateau, adam, adamw, momentum, sgd
 from flux_core.training import EarlyStop, Ended, EpochEnded, Fit, Plan, Progress, Snapshot, Started, TrainState, events
+from flux_core.training.state import best_of
 
 
 def data(rows=100, features=5, classes=3, seed=0):
@@ -181,6 +182,39 @@ def test_max_steps_stops_evaluated():
     assert fit.state().meta["position"]["step_in_epoch"] == 2
 
 
+@pytest.mark.parametrize("changes", [{}, {"monitor": None}, {"schedule": Plateau(patience=0)}])
+def test_a_training_that_was_stopped_and_evaluated_within_an_epoch_goes_on_to_the_bit(changes):
+    dataset = data()
+    whole, events = run(dataset, plan(**changes))
+    stopped, _ = run(dataset, plan(max_steps=7, **changes))
+    rest, more = run(dataset, plan(**changes), model=net(dataset, seed=99), state=through_json(stopped.state()))
+    same(whole.state(), rest.state())
+    assert ended(more).best == ended(events).best
+    assert ended(more).best_epoch == ended(events).best_epoch
+
+
+def test_more_epochs_go_on_to_the_bit_where_the_rate_does_not_know_of_the_end():
+    dataset = data()
+    changes = {"schedule": Plateau(patience=1), "early_stop": EarlyStop(patience=1), "optimizer": adam(0.3)}
+    whole, _ = run(dataset, plan(epochs=9, **{**changes, "early_stop": EarlyStop(patience=9)}))
+    short, seen = run(dataset, plan(epochs=9, **changes))
+    assert ended(seen).reason == "early_stop"
+    patient = plan(epochs=9, **{**changes, "early_stop": EarlyStop(patience=9)})
+    rest, _ = run(dataset, patient, state=through_json(short.state()))
+    same(whole.state(), rest.state())
+
+
+def test_the_best_weights_of_a_state():
+    dataset = data()
+    fit, seen = run(dataset, plan(optimizer=adam(0.3), schedule=None, epochs=8))
+    snapshot = [event.state for event in seen if isinstance(event, Snapshot)][-1]
+    kept = best_of(fit.state())
+    assert set(kept.tensors) == {n for n in snapshot.tensors if n.startswith(("params/", "best/"))}
+    for name, tensor in kept.tensors.items():
+        np.testing.assert_array_equal(tensor, snapshot.tensors[name])
+    assert best_of(Fit(net(dataset), dataset, PLAN).state()) is None
+
+
 def test_early_stop_and_plateau():
     dataset = data()
     changes = {"optimizer": adam(0.5), "epochs": 60, "early_stop": EarlyStop("valid.loss", patience=3)}
@@ -264,7 +298,8 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(CheckpointError, match="made with adam"):
         Fit(net(dataset), dataset, plan(optimizer=sgd(0.1)), kept)
     with pytest.raises(CheckpointError, match="schedule"):
-        Fit(net(dataset), dataset, plan(epochs=9), kept)
+        Fit(net(dataset), dataset, plan(epochs=9), kept)  # a cosine over more epochs is another one from the start
+    assert Fit(net(dataset), dataset, plan(epochs=9), kept, exact=False).at.epoch == 0
     with pytest.raises(DataError, match="no batch of 500"):
         Fit(net(dataset), dataset, plan(batch_size=500, drop_last=True))
 
