@@ -1,6 +1,6 @@
 """Data sources, splits and preprocessing.
 
-    CsvSource | NpzSource | NpySource | IdxSource | SyntheticSource ──load(seed=...)──▶ Dataset
+    CsvSource | NpzSource | NpySource | IdxSource | SyntheticSource | TextSource ──load(seed=...)──▶ Dataset
 
 A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults. Sources are
 imported when they are first used: a training needs one of them.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flux_core.data.dataset import Dataset, Examples, Peek, Source, Task
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
+from flux_core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from flux_core.data.csv import CsvSource
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from flux_core.data.npy import NpySource
     from flux_core.data.npz import NpzSource
     from flux_core.data.synthetic import SyntheticSource
+    from flux_core.data.text import TextSource
 
 __all__ = [
     "CsvSource",
@@ -35,6 +37,8 @@ __all__ = [
     "Source",
     "SyntheticSource",
     "Task",
+    "TextSource",
+    "Vocabulary",
 ]
 
 _HOMES = {
@@ -43,6 +47,7 @@ _HOMES = {
     "NpySource": "flux_core.data.npy",
     "NpzSource": "flux_core.data.npz",
     "SyntheticSource": "flux_core.data.synthetic",
+    "TextSource": "flux_core.data.text",
 }
 
 

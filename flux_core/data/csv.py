@@ -121,7 +121,7 @@ class CsvSource:
         """By loading: only the training rows say how many categories a column has."""
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
-        return Peek(data.train.x.shape[1:], "float32", classes, data.task)
+        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:])
 
     def _paths(self) -> dict[Part, Path]:
         return part_files(self.path, self.train_path, self.valid_path, self.test_path)

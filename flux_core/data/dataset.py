@@ -127,12 +127,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Peek:
-    """The shape of one example (no batch axis), the dtype of x, the number of classes (None for regression)."""
+    """The shape of one example (no batch axis), the dtype of x, the number of classes (None for regression), the shape
+    of one target, and the number of symbols where x is text."""
 
     input_shape: tuple[int, ...]
     input_dtype: Literal["float32", "int64"]
     classes: int | None
     task: Task
+    target_shape: tuple[int, ...]
+    vocabulary: int | None = None
 
 
 class Source(Protocol):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from flux_core.data.split import DEFAULT, PARTS, Part, check_fractions
 from flux_core.errors import DataError, MissingFile
 
+F = TypeVar("F")
 MAX_BYTES = 4 * 2**30  # a limit against files that claim to be huge, not against large data: `max_bytes` raises it
 DEFLATE_RATIO = 1032  # no deflate stream expands by more (zlib's technical notes)
 
@@ -44,12 +45,31 @@ def part_files(
     test_path: str | Path | None,
 ) -> dict[Part, Path]:
     """The file of each part, the main one under "train"; raises ValueError for combinations without a meaning."""
+    files: dict[Part, str | Path] = files_of_parts(path, train_path, valid_path, test_path)
+    return {part: Path(file) for part, file in files.items()}
+
+
+def files_of_parts(path: F | None, train_path: F | None, valid_path: F | None, test_path: F | None) -> dict[Part, F]:
+    """The same for whatever stands for the files of a part."""
     if (path is None) == (train_path is None):
         raise ValueError("give path, or train_path with valid_path and test_path")
     if path is not None and (valid_path is not None or test_path is not None):
         raise ValueError("valid_path and test_path go with train_path, not with path")
     given = {"train": path if path is not None else train_path, "valid": valid_path, "test": test_path}
-    return {name: Path(value) for name in PARTS if (value := given[name]) is not None}
+    return {name: value for name in PARTS if (value := given[name]) is not None}
+
+
+def matching(path: Path) -> list[Path]:
+    """The file itself, or sorted the files that its name is a pattern for (*, ?, [...]).
+
+    Raises MissingFile where a pattern has none; a file without a pattern may still not be there.
+    """
+    if not any(mark in path.name for mark in "*?[") or path.exists():
+        return [path]
+    found = sorted((file for file in path.parent.glob(path.name) if file.is_file()), key=str)
+    if not found:
+        raise MissingFile("no file has a name of this pattern", file=path)
+    return found
 
 
 def fractions_of_main(

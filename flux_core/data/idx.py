@@ -75,7 +75,8 @@ class IdxSource:
         """From the header of the images and all labels."""
         targets = self._targets(task)
         classes = len(targets.classes) if targets.task == "classification" else None
-        return Peek(input_shape(self._raw(Path(self.images)).shape, ids=False), "float32", classes, targets.task)
+        shape = input_shape(self._raw(Path(self.images)).shape, ids=False)
+        return Peek(shape, "float32", classes, targets.task, targets.values["train"].shape[1:])
 
     def _raw(self, path: Path) -> Raw:
         with open_file(path) as file:

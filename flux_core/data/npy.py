@@ -74,6 +74,7 @@ class NpySource:
             input_dtype="int64" if self.ids else "float32",
             classes=len(targets.classes) if targets.task == "classification" else None,
             task=targets.task,
+            target_shape=targets.values["train"].shape[1:],
         )
 
     def _files(self, what: str) -> dict[Part, Path]:

@@ -70,6 +70,7 @@ class NpzSource:
             input_dtype="int64" if self.ids else "float32",
             classes=len(targets.classes) if targets.task == "classification" else None,
             task=targets.task,
+            target_shape=targets.values["train"].shape[1:],
         )
 
     def _raw(self, path: Path) -> Raw:

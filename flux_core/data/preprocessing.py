@@ -2,6 +2,7 @@
 
     table: columns by name ──encode──▶ x float32 (rows, features)      numeric: fill, standardise; categorical: one-hot
     array                  ──encode──▶ x float32 (rows, ...)           standardise; or int64 ids as they are
+    text                   ──vocabulary──▶ int64 ids
 
 Everything is fitted on the training split. The value goes to JSON and back without losing a bit.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from flux_core.data.cells import Place, text_of, texts
 from flux_core.data.columns import CategoricalColumn, Column, NumericColumn
 from flux_core.data.scale import Scale
+from flux_core.data.vocabulary import Vocabulary
 from flux_core.errors import CheckpointError, ColumnError, DataError
 
 Table = Mapping[str, Sequence[object]]
@@ -26,7 +28,7 @@ Table = Mapping[str, Sequence[object]]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The fitted encoding; `columns` for tables, `inputs` for arrays, `targets` for regressions.
+    """The fitted encoding; `columns` for tables, `inputs` for arrays, `vocabulary` for text, `targets` for regressions.
 
     >>> columns = (CategoricalColumn("colour", ("blue", "red")), NumericColumn("size", Scale.of(2.0, 0.5)))
     >>> preprocessing = Preprocessing(columns=columns)
@@ -45,6 +47,7 @@ class Preprocessing:
     dtype: Literal["float32", "int64"] = "float32"
     targets: Scale | None = None
     classes: tuple[str, ...] = ()
+    vocabulary: Vocabulary | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -117,6 +120,7 @@ class Preprocessing:
             "dtype": self.dtype,
             "targets": None if self.targets is None else self.targets.to_json(),
             "classes": list(self.classes),
+            "vocabulary": None if self.vocabulary is None else self.vocabulary.to_json(),
         }
 
     @classmethod
@@ -132,6 +136,7 @@ class Preprocessing:
                 dtype=data["dtype"],
                 targets=None if data["targets"] is None else Scale.from_json(data["targets"]),
                 classes=texts(data["classes"]),
+                vocabulary=None if data["vocabulary"] is None else Vocabulary.from_json(data["vocabulary"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CheckpointError(f"the preprocessing in the checkpoint is damaged: {error}") from None

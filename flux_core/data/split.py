@@ -70,6 +70,16 @@ def split_rows(
     return {name: np.sort(np.concatenate(parts)) for name, parts in pieces.items()}
 
 
+def contiguous(size: int, fractions: Mapping[Part, float]) -> dict[Part, int]:
+    """How many of `size` values that stand in a row each part gets, the parts one behind the other.
+
+    >>> contiguous(25, {"train": 0.8, "valid": 0.1, "test": 0.1})
+    {'train': 20, 'valid': 3, 'test': 2}
+    """
+    counts = allocate([size], list(fractions.values()))[0].tolist()
+    return dict(zip(fractions, counts, strict=True))
+
+
 def allocate(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """How many rows of each class each part gets, int64 (classes, parts), by largest remainder.
 

@@ -73,7 +73,7 @@ class SyntheticSource:
         """By drawing, which is cheap."""
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
-        return Peek(data.train.x.shape[1:], "float32", classes, data.task)
+        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:])
 
 
 def _xor(rows: int, noise: float, seed: int) -> Points:
