@@ -45,7 +45,11 @@ def fuse(graph: Graph, types: Mapping[Node, TypeTree]) -> tuple[Graph, dict[Node
     trees: dict[Node, _Tree] = {}
     for node in nodes:
         inputs = tuple(new[parent] for parent in node.inputs)
-        if not _is_elementwise(node):
+        if node.op == "scan":
+            body, inside = fuse(node.attrs["body"], types)
+            new_types |= inside
+            made = Node("scan", inputs, MappingProxyType({**node.attrs, "body": body}), node.origin)
+        elif not _is_elementwise(node):
             made = Node(node.op, inputs, node.attrs, node.origin)
         else:
             tree = _grown(node, inputs, trees, readers, types)

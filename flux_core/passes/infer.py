@@ -58,6 +58,15 @@ def infer_types(graph: Graph, inputs: Sequence[TypeTree]) -> dict[Node, TypeTree
     return types
 
 
+def all_types(graph: Graph, inputs: Sequence[TypeTree]) -> dict[Node, TypeTree]:
+    """The types of the nodes of a graph and of those inside of its scans."""
+    types = infer_types(graph, inputs)
+    for node in list(types):
+        if node.op == "scan":
+            types |= all_types(node.attrs["body"], body_inputs(node, [types[x] for x in node.inputs]))
+    return types
+
+
 def type_of(node: Node, operands: Sequence[TypeTree], inputs: Sequence[TypeTree]) -> TypeTree:
     """The type of one node from the types of its operands (and of the graph's inputs)."""
     match node.op:

@@ -82,7 +82,7 @@ class _Legaliser:
     def legal(self, node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op in STRUCTURE:
             return self.made(node.op, inputs, self.old[node], node, **node.attrs)
-        inputs = self.as_floats(node, inputs)
+        inputs = inputs if node.op == "scan" else self.as_floats(node, inputs)
         rule = getattr(self, f"legal_{node.op}", None)
         if rule is not None:
             found: Node = rule(node, inputs)
@@ -103,6 +103,11 @@ class _Legaliser:
         found = self.types[node]
         assert isinstance(found, Type)
         return found.shape
+
+    def legal_scan(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        body, types = legalise(node.attrs["body"], self.old)
+        self.types |= types
+        return self.made(node.op, inputs, self.old[node], node, **{**node.attrs, "body": body})
 
     def as_floats(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         """Operands that hold ids where the op computes with floats, cast."""

@@ -1,8 +1,8 @@
 """Merging: scans that do the same steps become one, which gives the values of all of them.
 
-    scan(body → h, y)                        model and loss
-    scan(body → h, y, kept gates)     →      scan(body → h, y, kept gates)
-                                             its gradient reads what is kept
+scan(body → h, y)                        model and loss
+scan(body → h, y, kept gates)     →      scan(body → h, y, kept gates)
+                                         its gradient reads what is kept
 """
 
 from __future__ import annotations

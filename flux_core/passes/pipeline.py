@@ -17,10 +17,11 @@ from flux_core.ir import Graph, Node, as_node, constant, rewrite
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import EVALUATION, RANDOM, Run, broadcast_like
 from flux_core.passes.fuse import fuse
-from flux_core.passes.infer import TypeTree, infer_types
+from flux_core.passes.infer import TypeTree, all_types
 from flux_core.passes.legalise import legalise
+from flux_core.passes.loops import Loop, loops_of
 from flux_core.passes.memory import memory
-from flux_core.passes.schedule import Schedule, schedule
+from flux_core.passes.schedule import Schedule, schedule, units
 from flux_core.passes.simplify import simplify
 
 
@@ -38,6 +39,7 @@ class Work:
     placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda owners: ()
     kept: tuple[int, ...] = ()
     types: Mapping[Node, TypeTree] = field(default_factory=dict)
+    loops: Mapping[Node, Loop] = field(default_factory=dict)
     schedule: Schedule | None = None
     offsets: Mapping[Node, int] = field(default_factory=dict)
     size: int = 0  # of the workspace, in float32 numbers
@@ -45,7 +47,7 @@ class Work:
 
 def _simplify(work: Work) -> Work:
     graph = simplify(work.graph if work.run.training else undropped(work.graph), work.inputs)
-    return replace(work, graph=graph, types=infer_types(graph, work.inputs))
+    return replace(work, graph=graph, types=all_types(graph, work.inputs))
 
 
 def _fuse(work: Work) -> Work:
@@ -59,9 +61,13 @@ def _legalise(work: Work) -> Work:
 
 
 def _schedule(work: Work) -> Work:
-    first = schedule(work.graph, work.types)
-    placed = list(work.placed([first.owner[node] for node in first.results]))
-    return replace(work, schedule=schedule(work.graph, work.types, placed, work.kept))
+    loops, types = loops_of(work.graph, work.types)
+    inside = {scan: (loop.outputs, loop.size) for scan, loop in loops.items()}
+    first = schedule(work.graph, types, loops=inside)
+    # a result that is a part of something else lies where that lies
+    whole = [n if units(types[first.owner[n]]) != units(types[n]) else first.owner[n] for n in first.results]
+    placed = [node for node in work.placed(whole) if first.owner[node] is node]
+    return replace(work, types=types, loops=loops, schedule=schedule(work.graph, types, placed, work.kept, inside))
 
 
 def _memory(work: Work) -> Work:

@@ -20,7 +20,6 @@ from flux_core.ir import (
     Node,
     as_node,
     before_steps,
-    final_state,
     get,
     input_node,
     pack,
@@ -35,7 +34,9 @@ from flux_core.passes.lift import lifted, rank_of
 # the gradients of `outputs` · `dys` by each of `wrt`, None where nothing leads there
 Pull = Callable[[Sequence[Node], Sequence[Node], Sequence[Node]], "list[Node | None]"]
 
-CHEAP = frozenset({"add", "subtract", "multiply", "negative", "greater", "greater_equal", "less", "less_equal", "where"})
+CHEAP = frozenset(
+    {"add", "subtract", "multiply", "negative", "greater", "greater_equal", "less", "less_equal", "where"}
+)
 
 
 def scan_gradients(node: Node, ds: Sequence[Node | None], wanted: Sequence[bool], pull: Pull) -> list[Node | None]:

@@ -1,6 +1,6 @@
 """Scheduling: a linear order of the nodes, and for each buffer the first and the last instruction that touches it.
 
-    order     %3 = matmul      buffer of %3   ├────────┤          views share the buffer of what they view
+    order     %3 = matmul      buffer of %3   ├────────┤          views share the buffer of what they view, or a part
               %5 = fused       buffer of %5        ├────────┤
 
 Gradients are ordered from the last layer to the first, as they are found, so that activations die early.
@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from flux_core.ir import Graph, Node, topological
 from flux_core.ops import SHAPE_ONLY
@@ -32,10 +36,15 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The nodes in the order of their instructions, the node that owns each node's memory, and the buffers."""
+    """The nodes in the order of their instructions, the node that owns each node's memory, and the buffers.
+
+    `shift` says how far behind the beginning of its owner's memory a node's begins, in float32 numbers; a scan owns
+    the workspace of its steps.
+    """
 
     order: tuple[Node, ...]
     owner: Mapping[Node, Node]
+    shift: Mapping[Node, int]
     buffers: Mapping[Node, Buffer]
     results: tuple[Node, ...]
 
@@ -52,6 +61,31 @@ def units(tree: TypeTree) -> int:
     return prod(tree.shape) * (1 if tree.kind == "float" else 2)
 
 
+def part_of(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Where the part of an array that `index` names begins, its sizes and its strides, in elements.
+
+    >>> part_of((4, 3), (slice(1, None),))
+    (3, (3, 3), (3, 1))
+    """
+    strides = tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+    whole = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, strides)
+    part = whole[index]
+    begin = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    return begin, part.shape, part.strides
+
+
+def is_view(node: Node, types: Mapping[Node, TypeTree]) -> bool:
+    """Whether a node's value lies as it is in the memory of its first operand."""
+    if node.op in VIEWS:
+        return True
+    whole = types[node.inputs[0]] if node.op == "slice" else None
+    if not isinstance(whole, Type) or not prod(whole.shape):
+        return False
+    _, sizes, strides = part_of(whole.shape, node.attrs["index"])
+    dense = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
+    return bool(prod(sizes)) and all(n == 1 or a == b for n, a, b in zip(sizes, strides, dense, strict=True))
+
+
 def flat_results(graph: Graph) -> tuple[Node, ...]:
     """The arrays in the output, tuples opened."""
     found: list[Node] = []
@@ -66,20 +100,29 @@ def flat_results(graph: Graph) -> tuple[Node, ...]:
 
 
 def schedule(
-    graph: Graph, types: Mapping[Node, TypeTree], placed: Sequence[Node] = (), kept: Sequence[int] = ()
+    graph: Graph,
+    types: Mapping[Node, TypeTree],
+    placed: Sequence[Node] = (),
+    kept: Sequence[int] = (),
+    loops: Mapping[Node, tuple[Sequence[Node], int]] = MappingProxyType({}),
 ) -> Schedule:
     """Order the nodes of a graph of arrays and find the lives of their buffers.
 
     `placed` are nodes whose memory is elsewhere; inputs live from the beginning, results and the inputs numbered in
-    `kept` to the end.
+    `kept` to the end. `loops` tells of every scan its outputs and the size of its workspace.
     """
     results = flat_results(graph)
     wanted = _needed(results)
     order = tuple(n for n in _by_depth(results) if n in wanted and n.op not in STRUCTURE)
     position = {node: i for i, node in enumerate(order)}
     owner: dict[Node, Node] = {}
+    shift: dict[Node, int] = {}
     for node in order:
-        owner[node] = owner[node.inputs[0]] if node.op in VIEWS else node
+        view = is_view(node, types)
+        owner[node] = owner[node.inputs[0]] if view else node
+        shift[node] = shift[node.inputs[0]] + _begin(node, types) if view else 0
+        for output in loops[node][0] if node.op == "scan" else ():
+            owner[output], shift[output] = output, 0
     elsewhere = {owner[node] for node in placed} | {n for n in order if n.op in ("param", "constant")}
     first: dict[Node, int] = {}
     last: dict[Node, int] = {}
@@ -87,6 +130,8 @@ def schedule(
         mine = owner[node]
         first.setdefault(mine, -1 if mine.op == "input" else position[node])
         last[mine] = max(last.get(mine, -1), position[node])
+        for output in loops[node][0] if node.op == "scan" else ():
+            first[output] = last[output] = position[node]
         for x in reads(node):
             last[owner[x]] = max(last[owner[x]], position[node])
     for node in (*results, *(n for n in order if n.op == "input" and n.attrs["index"] in kept)):
@@ -98,8 +143,20 @@ def schedule(
             owner |= {other: heir for other in order if owner[other] is mine}
             last[heir] = last.pop(mine)
             first.pop(mine)
-    buffers = {node: Buffer(units(types[node]), first[node], last[node]) for node in first if node not in elsewhere}
-    return Schedule(order, owner, buffers, results)
+    buffers = {
+        node: Buffer(loops[node][1] if node.op == "scan" else units(types[node]), first[node], last[node])
+        for node in first
+        if node not in elsewhere
+    }
+    return Schedule(order, owner, shift, buffers, results)
+
+
+def _begin(view: Node, types: Mapping[Node, TypeTree]) -> int:
+    """Where a view begins in what it views, in float32 numbers."""
+    whole = types[view.inputs[0]]
+    if view.op != "slice" or not isinstance(whole, Type):
+        return 0
+    return part_of(whole.shape, view.attrs["index"])[0] * (1 if whole.kind == "float" else 2)
 
 
 def _inheritance(

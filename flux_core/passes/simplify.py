@@ -7,17 +7,19 @@ All three happen in one walk from the leaves up, so that what one rule uncovers 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from flux_core.errors import FluxError
-from flux_core.ir import Graph, Node, constant, topological
+from flux_core.ir import Graph, Node, constant, rewrite, topological
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of
-from flux_core.passes.infer import Type, TypeTree, infer_types, type_of
+from flux_core.passes.infer import Type, TypeTree, body_inputs, infer_types, type_of
 
 FOLDED = 4096  # elements: a larger constant costs more memory than it saves work
 
@@ -87,14 +89,85 @@ def _transposed_twice(node: Node, type_of: TypeOf) -> Node | None:
     return inner.inputs[0] if back == tuple(range(rank)) else None
 
 
+def _tiled(node: Node, type_of: TypeOf) -> Node | None:
+    """Parts written into zeros and added up, which cover the whole: the parts side by side."""
+    parts: dict[tuple[int, int], Node] = {}
+    pending = [node]
+    while pending:
+        x = pending.pop()
+        found = _columns(x, type_of) if x.op == "unslice" else None
+        if x.op == "add" and type_of(x) == type_of(node):
+            pending.extend(x.inputs)
+        elif found is None or found in parts:
+            return None
+        else:
+            parts[found] = x.inputs[0]
+    whole, bounds = type_of(node), sorted(parts)
+    if not isinstance(whole, Type) or bounds[0][0] != 0 or bounds[-1][1] != whole.shape[-1]:
+        return None
+    if any(a[1] != b[0] for a, b in itertools.pairwise(bounds)):
+        return None
+    return Node("concat", tuple(parts[b] for b in bounds), MappingProxyType({"axis": -1}), node.origin)
+
+
+def _columns(node: Node, type_of: TypeOf) -> tuple[int, int] | None:
+    """The columns of the last axis that an index names, if it names nothing else."""
+    index, whole = node.attrs["index"], type_of(node)
+    if not index or not isinstance(whole, Type) or not isinstance(index[-1], slice):
+        return None
+    rest = index[:-1]
+    if Ellipsis in rest:
+        rest = tuple(part for part in rest if part is not Ellipsis)
+    elif len(index) != len(whole.shape):
+        return None
+    begin, end, step = index[-1].indices(whole.shape[-1])
+    return (begin, end) if step == 1 and all(part == slice(None) for part in rest) else None
+
+
+def _taken_back(node: Node, type_of: TypeOf) -> Node | None:
+    """The part of zeros into which just this part was written."""
+    inner = node.inputs[0]
+    return inner.inputs[0] if inner.op == "unslice" and inner.attrs["index"] == node.attrs["index"] else None
+
+
+def _ids_first(node: Node, type_of: TypeOf) -> Node | None:
+    """Turning ids costs less than turning the rows that they stand for."""
+    inner, axes = node.inputs[0], node.attrs["axes"]
+    if inner.op != "one_hot" or axes is None or axes[-1] % len(axes) != len(axes) - 1:
+        return None
+    ids = Node("transpose", inner.inputs, MappingProxyType({"axes": tuple(axes[:-1])}), node.origin)
+    return Node("one_hot", (ids,), inner.attrs, inner.origin)
+
+
+def _rows_by_id(node: Node, type_of: TypeOf) -> Node | None:
+    """A product with rows of which each has a single 1 takes rows of the matrix."""
+    x, w = node.inputs
+    matrix = type_of(w)
+    if x.op != "one_hot" or not isinstance(matrix, Type) or len(matrix.shape) != 2:
+        return None
+    return Node("gather", (w, x.inputs[0]), origin=node.origin)
+
+
+def _added_by_id(node: Node, type_of: TypeOf) -> Node | None:
+    """The gradient of such a product."""
+    x, dy, w = node.inputs
+    matrix = type_of(w)
+    if x.op != "one_hot" or not isinstance(matrix, Type) or len(matrix.shape) != 2:
+        return None
+    return Node("scatter", (dy, x.inputs[0], w), origin=node.origin)
+
+
 IDENTITIES: dict[str, Sequence[Identity]] = {
-    "add": [_neutral(0.0, (0, 1))],
+    "add": [_neutral(0.0, (0, 1)), _tiled],
     "subtract": [_neutral(0.0, (1,))],
     "multiply": [_neutral(1.0, (0, 1))],
     "divide": [_neutral(1.0, (1,))],
     "power": [_neutral(1.0, (1,)), _small_power],
     "negative": [_undone_by("negative")],
-    "transpose": [_transposed_twice],
+    "transpose": [_transposed_twice, _ids_first],
+    "slice": [_taken_back],
+    "matmul": [_rows_by_id],
+    "matmul_w": [_added_by_id],
     "sum_like": [_same_type],
     "broadcast_like": [_same_type],
     "expand_like": [_same_type],
@@ -110,15 +183,36 @@ IDENTITIES: dict[str, Sequence[Identity]] = {
 def simplify(graph: Graph, inputs: Sequence[TypeTree]) -> Graph:
     """The same function of inputs of these types, with less work; values may differ by rounding of constants."""
     types = infer_types(graph, inputs)
-    new_types: dict[Node, TypeTree] = {}
+    new_types = _Types(inputs)
     seen: dict[Hashable, Node] = {}
     new: dict[Node, Node] = {}
     for node in topological(graph.output):
         candidate = with_inputs(node, tuple(new[parent] for parent in node.inputs))
+        if node.op == "scan":
+            candidate = _with_simpler_body(candidate, [types[parent] for parent in node.inputs])
         new_types.setdefault(candidate, types[node])
         candidate = _fold(_reduce(candidate, new_types), new_types, inputs)
         new[node] = seen.setdefault(_value_number(candidate), candidate)
     return Graph(new[graph.output], graph.arity)
+
+
+def _with_simpler_body(scan: Node, operands: Sequence[TypeTree]) -> Node:
+    """The scan with its body simplified, in nodes of its own: what is known of a node is known of it in one loop."""
+    whole: Graph = scan.attrs["body"]
+    (own,) = rewrite([whole.output], lambda node, inputs: Node(node.op, inputs, node.attrs, node.origin))
+    body = simplify(Graph(own, whole.arity), body_inputs(scan, operands))
+    return Node("scan", scan.inputs, MappingProxyType({**scan.attrs, "body": body}), scan.origin)
+
+
+class _Types(dict[Node, TypeTree]):
+    """Types of nodes, found when they are asked for."""
+
+    def __init__(self, inputs: Sequence[TypeTree]) -> None:
+        self.inputs = inputs
+
+    def __missing__(self, node: Node) -> TypeTree:
+        self[node] = found = type_of(node, [self[x] for x in node.inputs], self.inputs)
+        return found
 
 
 def _reduce(node: Node, types: dict[Node, TypeTree]) -> Node:
@@ -166,8 +260,8 @@ def _value_number(node: Node) -> Hashable:
         return ("constant", value.dtype.str, value.shape, value.tobytes())
     if node.op == "param":
         return ("param", id(node.attrs["param"]))
-    if node.op in ("call", "call_back"):
-        return node  # an opaque call may have effects
+    if node.op in ("call", "call_back", "scan"):
+        return node  # an opaque call may have effects; equal scans were merged when they were made
     return (node.op, *(id(parent) for parent in node.inputs), *(_hashable(item) for item in node.attrs.items()))
 
 
