@@ -3,8 +3,9 @@
     maximum(a0 + a1, 0)   with a0 full, a1 one row   →   for each row: for j: o[j] = maximum(a0[j] + a1[j], 0)
 
 How an operand is read belongs to the kernel, its size does not: `f` full, `r` a row that repeats, `c` one number
-for each row, `s` one number. An operand whose memory the result takes over is read and written through one
-pointer (`i`), because a loop that sees two pointers into the same memory is not vectorised.
+for each row, `s` one number. The rows of full operands begin a stride apart, so that some columns can be done alone.
+An operand whose memory the result takes over is read and written through one pointer (`i`), because a loop that
+sees two pointers into the same memory is not vectorised.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from flux_core.engine.kernels.scalar import {functions}
 f4 = np.float32
 
 def elementwise(arena, operands):
-    rows, columns = operands[{count}], operands[{count} + 1]
+    rows, columns, stride = operands[{count}], operands[{count} + 1], operands[{count} + 2]
     {numbers}
     for i in range(rows):
         {views}
@@ -53,14 +54,14 @@ def elementwise(arena, operands):
 def elementwise_kernel(formula: str, reads: str) -> Kernel:
     """The kernel of a formula over a0, a1, ...; `reads` says how each operand is read, one letter for each.
 
-    Its operands: the places of a0, a1, ..., of the result, then rows and columns.
+    Its operands: the places of a0, a1, ..., of the result, then rows, columns and stride.
     """
     count = len(reads)
     numbers = [f"a{k} = arena[operands[{k}]]" for k, how in enumerate(reads) if how == "s"]
     views = []
     for k, how in enumerate(reads):
         if how in "fi":
-            views.append(f"v{k} = carray(at(arena, operands[{k}] + i * columns), columns)")
+            views.append(f"v{k} = carray(at(arena, operands[{k}] + i * stride), columns)")
         elif how == "r":
             views.append(f"v{k} = carray(at(arena, operands[{k}]), columns)")
         elif how == "c":
@@ -68,7 +69,7 @@ def elementwise_kernel(formula: str, reads: str) -> Kernel:
     target = f"v{reads.index('i')}" if "i" in reads else "o"
     if target == "o":
         views.append(
-            f"o = carray(at(arena, operands[{count}]), columns)".replace(f"[{count}]", f"[{count}] + i * columns")
+            f"o = carray(at(arena, operands[{count}]), columns)".replace(f"[{count}]", f"[{count}] + i * stride")
         )
     text = _Compilable({f"a{k}": f"v{k}[j]" for k, how in enumerate(reads) if how in "fir"})
     body = ast.unparse(text.visit(ast.parse(formula, mode="eval").body))

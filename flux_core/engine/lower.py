@@ -83,13 +83,13 @@ def _fused(node: Node, c: Context) -> Instruction:
     shape = c.shape(node)
     reads, columns = reads_of([c.shape(x) for x in node.inputs], shape)
     size, out = prod(shape), c.place(node)
-    columns = size if columns is None else columns
+    columns = (shape or (1,))[-1] if columns is None else columns
     for i, (x, read) in enumerate(zip(node.inputs, reads, strict=True)):
         if read == "f" and c.place(x) == out:
             reads[i] = "i"
             break
     how = "".join(reads)
-    operands = (*c.places(*node.inputs), out, size // columns if columns else 0, columns)
+    operands = (*c.places(*node.inputs), out, size // columns if columns else 0, columns, columns)
     return Instruction(elementwise_kernel(node.attrs["formula"], how), operands, node.attrs["formula"], how)
 
 

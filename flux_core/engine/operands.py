@@ -33,7 +33,8 @@ OPERANDS: dict[str, str] = {
     "scatter": "@dy @ids @dx count n rows",
     "softmax": "@x @y rows n",
     "squared_error": "@prediction @target @sums rows n",
-    "sum_of_squares": "=g size @norm",
+    "squares_of_chunks": "=g size chunk @sums",
+    "sum_of_squares": "@sums count @norm",
     "top_k": "@prediction @ids @sums rows n k each",
     "unpick": "@dy @ids @dx rows n",
 }
@@ -43,7 +44,7 @@ def names(instruction: Instruction) -> list[str]:
     """The names of an instruction's operands, marked as in the table. Raises KeyError for a kernel without a row."""
     kernel, count = instruction.kernel.name, len(instruction.operands)
     if kernel == "elementwise":
-        return [*(f"@a{i}" for i in range(count - 3)), "@out", "rows", "columns"]
+        return [*(f"@a{i}" for i in range(count - 4)), "@out", "rows", "columns", "stride"]
     if kernel.startswith("update_"):
         return ["=x", "=dx", *(f"=slot{i}" for i in range(count - 5)), "@numbers", "size", "decayed"]
     return OPERANDS[kernel].split()

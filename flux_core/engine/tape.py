@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from flux_core.engine.arena import Flat, aligned
 from flux_core.engine.lower import Context, Instruction, lower
+from flux_core.engine.meetings import meetings
 from flux_core.engine.store import Store
-from flux_core.engine.tiles import tiles
+from flux_core.engine.tiles import tiled
 from flux_core.ir import Graph, Node, Param, is_leaf
 from flux_core.ops import EVALUATION, Run
 from flux_core.passes import TypeTree
@@ -124,19 +125,18 @@ def offset(array: NDArray[np.generic], base: Flat) -> int:
 def encode(instructions: Sequence[Instruction], store: Store) -> NDArray[np.int64]:
     """Instructions as rows of words, int64 (tiles, WIDTH): address, operands, and last tile and flag.
 
-    The flag stands where a tile reads what another thread may have written: at the first tile of every stage that
-    has several, and of the stage behind it. Kernels are loaded, or compiled once.
+    The flag stands at the first tile of every stage before which threads must meet. Kernels are loaded, or
+    compiled once.
     """
-    stages = [tiles(instruction) for instruction in instructions]
-    rows = np.zeros((sum(map(len, stages)), WIDTH), np.int64)
+    cut = tiled(instructions)
+    rows = np.zeros((sum(map(len, cut)), WIDTH), np.int64)
     addresses = store.load([instruction.kernel for instruction in instructions])
-    at, shared = 0, False
-    for stage, address in zip(stages, addresses, strict=True):
+    at = 0
+    for stage, address, meet in zip(cut, addresses, meetings(cut), strict=True):
         for number, tile in enumerate(stage):
             row = rows[at]
             row[0] = address
             row[1 : 1 + len(tile.operands)] = tile.operands
-            row[-2:] = number, number == 0 and (shared or len(stage) > 1)
+            row[-2:] = number, meet and number == 0
             at += 1
-        shared = len(stage) > 1
     return rows

@@ -1,10 +1,13 @@
-"""Tiles: a large instruction as several that can run at the same time, cut in a way that its sizes alone decide.
+"""Tiles: a large instruction as several that can run at the same time, cut in a way that sizes alone decide.
 
     gemm (1024, 1024, 128)   →   two products of half the rows each       stage 3, tiles 0 and 1
+    relu (1024, 1024)        →   half the rows each: of what the same tile of the product wrote
     update of 10 M           →   four ranges
 
-Because the cuts do not depend on the number of threads, neither does any bit of the result. A product is cut along
-the longer side of its result, where a cut costs the least; small instructions are not cut, and stay on thread 0.
+Because the cuts do not depend on the number of threads, neither does any bit of the result. Everything that has rows
+and columns is cut along the longer side of its result: there a cut of a product costs the least, and what is done to
+the product afterwards, element by element, is cut like it, so that no thread waits for another in between.
+Instructions behind which no thread could wait long enough to pay are not cut, and stay on thread 0.
 """
 
 from __future__ import annotations
@@ -14,14 +17,44 @@ from dataclasses import replace
 
 from flux_core.engine.lower import Instruction
 
-GRAIN = 16  # float32 numbers in a 64-byte line: cuts fall between lines
-PRODUCT = ((1e6, 2), (5e8, 4), (2e9, 8))  # operations from which a product is cut, and into how many
-ELEMENTS = ((3.2e4, 2), (1e6, 4), (1e7, 8))  # the same for elements
-ROWWISE = frozenset({"softmax", "log_softmax"})
+LINE = 16  # float32 numbers in a 64-byte line: cuts of columns and of flat arrays fall between lines
+ROWS = 4  # cuts of rows fall where a product's inner loop, which does four at once, would end anyway
+LEAST = 1e6  # operations of a tape from which it is cut at all
+ELEMENT = 30.0  # operations that work on an element is counted as
+PRODUCT = ((6e4, 2), (5e8, 4), (2e9, 8))  # operations from which a product is cut, and into how many
+ELEMENTS = ((512, 2), (1e6, 4), (1e7, 8))  # the same for elements
+UPDATE = ((3.2e4, 2), (1e6, 4), (1e7, 8))
+
+# kernels that work row by row: how far each operand moves with a row, n for its length; then come rows and n
+ROWWISE = {
+    "cross_entropy": "n21",
+    "cross_entropy_back": "1n2n",
+    "log_softmax": "nn",
+    "one_hot": "2n",
+    "pick": "n21",
+    "softmax": "nn",
+    "unpick": "12n",
+}
 
 
-def tiles(instruction: Instruction) -> list[Instruction]:
-    """The instruction as tiles that write disjoint memory."""
+def tiled(instructions: Sequence[Instruction]) -> list[list[Instruction]]:
+    """Each instruction as its tiles, which write disjoint memory."""
+    pays = sum(map(_work, instructions)) >= LEAST
+    return [[_flat(tile) for tile in (_tiles(whole) if pays else [whole])] for whole in instructions]
+
+
+def _work(instruction: Instruction) -> float:
+    """Operations of the instructions that tapes spend their time with."""
+    name, operands = instruction.kernel.name, instruction.operands
+    if name == "gemm":
+        _, _, _, m, n, k, *_ = operands
+        return 2.0 * m * n * k
+    if name == "elementwise":
+        return ELEMENT * operands[-3] * operands[-2]
+    return ELEMENT * operands[-2] if name.startswith("update_") else 0.0
+
+
+def _tiles(instruction: Instruction) -> list[Instruction]:
     name = instruction.kernel.name
     if name == "gemm":
         return _product(instruction)
@@ -30,11 +63,15 @@ def tiles(instruction: Instruction) -> list[Instruction]:
     if name.startswith("update_"):
         return _update(instruction)
     if name in ROWWISE:
-        return _rows(instruction)
+        return _rowwise(instruction)
+    if name in ("reduce_sum", "reduce_max"):
+        return _reduction(instruction)
+    if name == "squares_of_chunks":
+        return _chunks(instruction)
     return [instruction]
 
 
-def _ranges(size: int, parts: int, grain: int = GRAIN) -> list[tuple[int, int]]:
+def _ranges(size: int, parts: int, grain: int) -> list[tuple[int, int]]:
     """`size` in at most `parts` ranges that begin at multiples of `grain`."""
     step = max(grain, -(-size // (parts * grain)) * grain)
     return [(begin, min(begin + step, size)) for begin in range(0, size, step)]
@@ -55,53 +92,70 @@ def _product(instruction: Instruction) -> list[Instruction]:
                 instruction,
                 operands=(blas, ta, tb, e - s, n, k, a + s * (1 if ta else lda), lda, b, ldb, beta, c + s * ldc, ldc),
             )
-            for s, e in _ranges(m, parts)
+            for s, e in _ranges(m, parts, ROWS)
         ]
     return [
         replace(
             instruction,
             operands=(blas, ta, tb, m, e - s, k, a, lda, b + s * (ldb if tb else 1), ldb, beta, c + s, ldc),
         )
-        for s, e in _ranges(n, parts)
+        for s, e in _ranges(n, parts, LINE)
     ]
 
 
 def _elementwise(instruction: Instruction) -> list[Instruction]:
-    *places, rows, columns = instruction.operands
+    *_, rows, columns, _ = instruction.operands
     parts = _parts(rows * columns, ELEMENTS)
-    if parts == 1:
-        return [instruction]
+    by_rows = rows >= columns
+    ranges = _ranges(rows, parts, ROWS) if by_rows else _ranges(columns, parts, LINE)
+    return [_part(instruction, s, e, by_rows) for s, e in ranges]
+
+
+def _part(instruction: Instruction, s: int, e: int, by_rows: bool) -> Instruction:
+    """Some rows or columns of an elementwise instruction."""
+    *places, rows, columns, stride = instruction.operands
     # one letter for each operand, and the result is like a full one
-    reads = [*instruction.reads, "f"]
-    if rows == 1:
-        moves = {"f": 1, "i": 1, "r": 1, "c": 0, "s": 0}
-        return [
-            replace(
-                instruction, operands=(*(p + s * moves[how] for p, how in zip(places, reads, strict=True)), 1, e - s)
-            )
-            for s, e in _ranges(columns, parts)
-        ]
-    moves = {"f": columns, "i": columns, "r": 0, "c": 1, "s": 0}
-    return [
-        replace(
-            instruction, operands=(*(p + s * moves[how] for p, how in zip(places, reads, strict=True)), e - s, columns)
-        )
-        for s, e in _ranges(rows, parts, 1)
-    ]
+    full, moves = (stride, {"r": 0, "c": 1, "s": 0}) if by_rows else (1, {"r": 1, "c": 0, "s": 0})
+    begins = [p + s * moves.get(how, full) for p, how in zip(places, instruction.reads + "f", strict=True)]
+    return replace(instruction, operands=(*begins, *((e - s, columns) if by_rows else (rows, e - s)), stride))
+
+
+def _flat(tile: Instruction) -> Instruction:
+    """A tile as one long row, which is quicker than many short ones, where nothing in it belongs to a row or column."""
+    *places, rows, columns, stride = tile.operands
+    if tile.kernel.name != "elementwise" or columns != stride or set(tile.reads) & {"r", "c"}:
+        return tile
+    return replace(tile, operands=(*places, 1, rows * columns, rows * columns))
 
 
 def _update(instruction: Instruction) -> list[Instruction]:
     *places, numbers, size, decayed = instruction.operands
-    parts = _parts(size, ELEMENTS)
     return [
         replace(instruction, operands=(*(p + s for p in places), numbers, e - s, min(max(decayed - s, 0), e - s)))
-        for s, e in _ranges(size, parts)
+        for s, e in _ranges(size, _parts(size, UPDATE), LINE)
     ]
 
 
-def _rows(instruction: Instruction) -> list[Instruction]:
-    source, target, rows, n = instruction.operands
+def _chunks(instruction: Instruction) -> list[Instruction]:
+    g, size, chunk, sums = instruction.operands
     return [
-        replace(instruction, operands=(source + s * n, target + s * n, e - s, n))
-        for s, e in _ranges(rows, _parts(rows * n, ELEMENTS), 1)
+        replace(instruction, operands=(g + s, e - s, chunk, sums + 2 * (s // chunk)))
+        for s, e in _ranges(size, _parts(size, UPDATE), chunk)
+    ]
+
+
+def _rowwise(instruction: Instruction) -> list[Instruction]:
+    *places, rows, n = instruction.operands
+    moves = [n if how == "n" else int(how) for how in ROWWISE[instruction.kernel.name]]
+    return [
+        replace(instruction, operands=(*(p + s * by for p, by in zip(places, moves, strict=True)), e - s, n))
+        for s, e in _ranges(rows, _parts(rows * n, ELEMENTS), ROWS)
+    ]
+
+
+def _reduction(instruction: Instruction) -> list[Instruction]:
+    x, y, outer, n, inner, *divisor = instruction.operands
+    return [
+        replace(instruction, operands=(x + s * n * inner, y + s * inner, e - s, n, inner, *divisor))
+        for s, e in _ranges(outer, _parts(outer * n * inner, ELEMENTS), ROWS)
     ]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.engine.kernel import Kernel
+from flux_core.engine.lower import Instruction
 from flux_core.engine.store import Store, default_store
 from flux_core.optim.optimizer import Optimizer, OptState
 from flux_core.optim.rules import clip
@@ -26,6 +27,8 @@ from flux_core.optim.rules import clip
 Floats = NDArray[np.float32]
 
 FLOAT = 4  # bytes
+CHUNK = 4096  # numbers whose squares are summed at once
+NORM = ("squares_of_chunks", "sum_of_squares")
 
 TEMPLATE = """
 from __future__ import annotations
@@ -111,15 +114,31 @@ def fused_update(optimizer: Optimizer, store: Store | None = None) -> Update:
 def gradient_norm(g: Floats, store: Store | None = None) -> float:
     """√Σg² of a flat gradient, summed in float64; its bits depend on `g` alone."""
     _check(g, g.size)
-    total, base = np.zeros(1), _address(g)
-    operands = np.array([0, g.size, (_address(total) - base) // FLOAT], np.int64)
-    _sum_of_squares(store or default_store())(base, _address(operands))
-    return sqrt(total[0])
+    sums, base = np.zeros(1 + chunks(g.size)), _address(g)
+    total, first = (_address(sums) - base) // FLOAT, (_address(sums[1:]) - base) // FLOAT
+    for run, instruction in zip(_norm(store or default_store()), norm(0, g.size, first, total), strict=True):
+        words = np.array(instruction.operands, np.int64)
+        run(base, _address(words))
+    return sqrt(sums[0])
+
+
+def chunks(size: int) -> int:
+    """How many chunks a gradient of that size has."""
+    return -(-size // CHUNK)
+
+
+def norm(g: int, size: int, sums: int, total: int) -> list[Instruction]:
+    """The instructions for Σg², by the places of the gradient, of `chunks(size)` sums and of the result, float64."""
+    by_chunk, added = (Kernel.written(name, "norm") for name in NORM)
+    return [
+        Instruction(by_chunk, (g, size, CHUNK, sums), by_chunk.name),
+        Instruction(added, (sums, chunks(size), total), added.name),
+    ]
 
 
 @cache
-def _sum_of_squares(store: Store) -> Callable[[int, int], None]:
-    return store.function(Kernel.written("sum_of_squares", "norm"))
+def _norm(store: Store) -> list[Callable[[int, int], None]]:
+    return [store.function(Kernel.written(name, "norm")) for name in NORM]
 
 
 def update_kernel(optimizer: Optimizer, *, clear: bool = True) -> Kernel:

@@ -15,7 +15,7 @@ from flux_core.data import Examples
 from flux_core.engine.arena import Flat
 from flux_core.engine.operands import operands_text
 from flux_core.engine.tape import FLOAT, offset
-from flux_core.engine.tiles import tiles
+from flux_core.engine.tiles import tiled
 from flux_core.training.on_tape import Assembly, TapeEngine
 
 MEANING = {
@@ -24,7 +24,7 @@ MEANING = {
     "work": "activations, sharing room as `memory` shows",
     "constants": "numbers of the graph",
     "numbers": "scale, limit, decay and the numbers of the optimiser's rule, for this step",
-    "norm": "sum of squares of the gradient, float64",
+    "norm": "sum of squares of the gradient and of its chunks, float64",
     "limit": "clip_norm",
     "step": "number of the step, int64",
     "sums": "sum of the loss, rows, and sums of the metrics, float64",
@@ -35,9 +35,8 @@ def tape_text(engine: TapeEngine, examples: Examples, rows: int) -> str:
     """The tape for training on minibatches of `rows` examples, which are like `examples`."""
     assembly = engine.assembly(examples, rows, True)
     regions = _Regions(engine, assembly)
-    count = len(assembly.before) + len(assembly.after)
-    cut = sum(len(tiles(i)) for i in (*assembly.before, *assembly.after))
-    lines = [f"tape of one step on {rows} examples: {count} instructions in {cut} tiles"]
+    tiles = [len(stage) for part in (assembly.before, assembly.after) for stage in tiled(part)]
+    lines = [f"tape of one step on {rows} examples: {len(tiles)} instructions in {sum(tiles)} tiles"]
     for name, (place, size) in zip(("x", "y"), assembly.inputs, strict=True):
         lines.append(f"{'gathered':>16}  {name}: {rows} rows of {size} to {regions.name(place)}")
     lines.append(f"{'#':>3} {'tiles':>6} {'kernel':<18} operands")
@@ -46,7 +45,7 @@ def tape_text(engine: TapeEngine, examples: Examples, rows: int) -> str:
             lines.append(f"{'checked':>16}  a loss or gradient that is not finite ends the training here")
         operands = operands_text(instruction, regions.name)
         what = f"  {instruction.note} ({instruction.reads})" if instruction.reads else ""
-        lines.append(f"{number:>3} {len(tiles(instruction)):>6} {instruction.kernel.name:<18} {operands}{what}")
+        lines.append(f"{number:>3} {tiles[number]:>6} {instruction.kernel.name:<18} {operands}{what}")
     return "\n".join([*lines, "", *regions.map()])
 
 

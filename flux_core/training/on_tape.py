@@ -26,7 +26,7 @@ from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import CannotLowerError, Instruction
 from flux_core.engine.store import Store, default_store
 from flux_core.engine.tape import WIDTH, Layout, Tape, encode, lay_out, offset
-from flux_core.engine.update import update_kernel
+from flux_core.engine.update import chunks, norm, update_kernel
 from flux_core.errors import Diverged
 from flux_core.ir import Node, Param, is_leaf
 from flux_core.ops import Run
@@ -93,7 +93,8 @@ class TapeEngine(Engine):
         self._numbers_width = 3 + len(self.optimizer.numbers(1, 1.0))
         self._numbers = aligned(self._numbers_width, np.float32)
         self._limit = aligned(LINE, np.float32)
-        self._norm, self._counter, self._result = (aligned(LINE, kind) for kind in (np.float64, np.int64, np.int64))
+        self._norm = aligned(LINE + chunks(self.arena.g.size), np.float64)  # behind the first line: of each chunk
+        self._counter, self._result = (aligned(LINE, np.int64) for _ in range(2))
         self._gate = aligned(LINE, np.int64)
         self.threads = plan.threads or usable_cores()
         self.measurements = Measurements(metrics, examples.y.shape[1:])
@@ -307,11 +308,8 @@ class TapeEngine(Engine):
         after = self.measurements.instructions(self._place, tape.place(loss), predicted, (tape.place(target), types[1]))
         if training:
             before += self._gathered(tape, layout, gradients)
-            before.append(
-                self._instruction(
-                    "sum_of_squares", "norm", self._place(self.arena.g), self.arena.g.size, self._place(self._norm)
-                )
-            )
+            place = self._place(self._norm)
+            before += norm(self._place(self.arena.g), self.arena.g.size, place + 2 * LINE, place)
             after = [*self._update(), *after]
         inputs = tuple(
             (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))

@@ -4,8 +4,8 @@
           p0        p1        p2          total = ((p0 + p1) + p2)
 
 Chunks have a fixed size and their sums, in float64, are added in order: the bits of the result depend on
-nothing but the gradient. Inside a chunk the order is the compiler's, which may use vectors; reordering a sum
-of squares cannot lose a NaN.
+nothing but the gradient, whoever sums which chunk. Inside a chunk the order is the compiler's, which may use
+vectors; reordering a sum of squares cannot lose a NaN.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy as np
 from numba import carray, njit
 
 from flux_core.engine.kernels.pointers import as_float64, at
-
-CHUNK = 4096
 
 
 @njit(error_model="numpy", fastmath={"reassoc", "contract"})
@@ -30,12 +28,20 @@ def chunk_sum(chunk: Any) -> Any:
     return total
 
 
+def squares_of_chunks(arena: Any, operands: Any) -> None:
+    """operands: gradient, size, size of a chunk, place of a float64 result for each chunk."""
+    size, chunk = operands[1], operands[2]
+    sums = as_float64(at(arena, operands[3]))
+    for i in range((size + chunk - 1) // chunk):
+        sums[i] = chunk_sum(carray(at(arena, operands[0] + i * chunk), min(chunk, size - i * chunk)))
+
+
 def sum_of_squares(arena: Any, operands: Any) -> None:
-    """operands: gradient, size, place of the float64 result."""
-    g = carray(at(arena, operands[0]), operands[1])
+    """operands: float64 sums of the chunks, how many, place of the float64 result."""
+    sums = as_float64(at(arena, operands[0]))
     total = np.float64(0)
-    for begin in range(0, operands[1], CHUNK):
-        total += chunk_sum(g[begin : min(begin + CHUNK, operands[1])])
+    for i in range(operands[1]):
+        total += sums[i]
     as_float64(at(arena, operands[2]))[0] = total
 
 

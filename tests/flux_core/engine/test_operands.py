@@ -85,10 +85,10 @@ def test_places_of_an_update(name):
 def test_places_of_a_formula():
     kernel = elementwise_kernel("a0 * a1 + a2 - a3", "ircs")
     (function,) = kernels(kernel.source)
-    row = names(Instruction(kernel, (0,) * 7, "", "ircs"))
+    row = names(Instruction(kernel, (0,) * 8, "", "ircs"))
     # the result is written through the pointer of the operand whose memory it takes over
     assert places_used(function) == {0, 1, 2, 3}
-    assert row == ["@a0", "@a1", "@a2", "@a3", "@out", "rows", "columns"]
+    assert row == ["@a0", "@a1", "@a2", "@a3", "@out", "rows", "columns", "stride"]
 
 
 def test_text():
@@ -97,8 +97,9 @@ def test_text():
     text = operands_text(Instruction(kernel, operands, "copy"), lambda at, whole: f"<{at}{'!' * whole}>")
     assert text == "x=<5> y=<7> sizes=0,1,2,3,4,5 from=6,7,8,9,10,11 to=12,13,14,15,16,17"
     whole = operands_text(
-        Instruction(Kernel.written("sum_of_squares", "norm"), (3, 4, 5), ""), lambda at, whole: f"<{at}{'!' * whole}>"
+        Instruction(Kernel.written("squares_of_chunks", "norm"), (3, 4, 2, 5), ""),
+        lambda at, whole: f"<{at}{'!' * whole}>",
     )
-    assert whole == "g=<3!> size=4 norm=<5>"
+    assert whole == "g=<3!> size=4 chunk=2 sums=<5>"
     with pytest.raises(KeyError):
         names(Instruction(Kernel("unheard_of", ""), (), ""))

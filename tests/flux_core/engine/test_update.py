@@ -160,5 +160,5 @@ def test_the_loop_is_vectorised(name):
 
 @needs_avx2
 def test_the_sum_of_squares_is_vectorised():
-    assembly = compile_function(Kernel.written("sum_of_squares", "norm"))._library.get_asm_str()
+    assembly = compile_function(Kernel.written("squares_of_chunks", "norm"))._library.get_asm_str()
     assert re.search(r"v(fmadd\w+|mul)pd\s.*%[yz]mm", assembly)

@@ -40,12 +40,12 @@ def test_what_each_stage_has_done(cli, folder):
 
 
 TAPE = """\
-tape of one step on 8 examples: 17 instructions in 17 tiles
+tape of one step on 8 examples: 18 instructions in 18 tiles
         gathered  x: 8 rows of 2 to IN
         gathered  y: 8 rows of 2 to IDS
   # tiles kernel operands
   0 1 gemm ta=0 tb=0 m=8 n=6 k=2 A=IN lda=2 B=x[0.W] ldb=6 beta=0 C=HIDDEN ldc=6
-  1 1 elementwise a0=HIDDEN a1=x[0.b] out=HIDDEN rows=8 columns=6 tanh(a0 + a1) (ir)
+  1 1 elementwise a0=HIDDEN a1=x[0.b] out=HIDDEN rows=8 columns=6 stride=6 tanh(a0 + a1) (ir)
   2 1 gemm ta=0 tb=0 m=8 n=2 k=6 A=HIDDEN lda=6 B=x[2.W] ldb=2 beta=0 C=OUT ldc=2
 """.splitlines()
 
