@@ -12,6 +12,7 @@ are the same object. Leaves: `input` (index), `constant` (value), `param` (param
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import EllipsisType, MappingProxyType
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ from flux_core.errors import GraphError
 from flux_core.ir.param import Param
 
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
+
+# the length of a tuple that a formula iterates over; unrolling knows it
+tuple_length: ContextVar[int | None] = ContextVar("tuple_length", default=None)
 
 
 class Step(NamedTuple):
@@ -159,7 +163,12 @@ class Node:
     def __iter__(self) -> Iterator[Node]:
         if self.op == "tuple":
             return iter(self.inputs)
-        raise GraphError("the length of this tuple is not known while tracing; take its elements as x[0], x[1], ...")
+        length = tuple_length.get()
+        if length is None:
+            raise GraphError(
+                "the length of this tuple is not known while tracing; take its elements as x[0], x[1], ..."
+            )
+        return iter([get(self, i) for i in range(length)])
 
     def __bool__(self) -> bool:
         raise GraphError("a node has no truth value while tracing; use where(condition, a, b)")
@@ -187,6 +196,10 @@ class Graph:
     output: Node
     arity: int
     states: Mapping[str, Node] = field(default_factory=lambda: NO_ATTRS)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles as what it was made from, as nodes do."""
+        return Graph, (self.output, self.arity, dict(self.states))
 
     def __repr__(self) -> str:
         states = f", states {', '.join(self.states)}" if self.states else ""

@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple, overload
 
 from flux_core.errors import GraphError, ShapeError
-from flux_core.ir import Graph, Node, Step, call, input_node
+from flux_core.ir import Graph, Step, call, input_node
 from flux_core.layers.affine import Affine
 from flux_core.layers.base import Layer
+from flux_core.layers.building import output_type
 from flux_core.layers.init import Draw, default_draws, draws
 from flux_core.layers.simple import Input
 from flux_core.model import parameters
-from flux_core.passes import Type, TypeTree, infer_types, laid_out, shape_tree, type_tree
+from flux_core.passes import Type, TypeTree, shape_tree, type_tree
 from flux_core.passes.atomise import name_of
 
 
@@ -71,7 +72,7 @@ class Chain(Layer):
         except ShapeError as misfit:
             path = f"{step.name}: {step.kind}" + (f" -> {misfit.path}" if misfit.path else "")
             raise ShapeError(misfit.reason, path=path, place=misfit.place or place, shapes=misfit.shapes) from None
-        return _output_type(call(layer, input_node(0), step=step, place=place), x)
+        return output_type(call(layer, input_node(0), step=step, place=place), x)
 
     def _settle(self) -> None:
         """Build what can be built by now, from the first layer on that declares what it takes."""
@@ -120,13 +121,6 @@ def _declared(layer: Any) -> TypeTree | None:
     return None
 
 
-def _output_type(y: Node, x: TypeTree) -> TypeTree:
-    """The type of a value that a single input of type `x` leads to."""
-    laid = laid_out(Graph(y, 1))
-    assert laid is not None  # a Graph has a graph
-    return infer_types(laid, [x])[laid.output]
-
-
 def initialise(model: Any, shape: Any, *, kind: str = "float", seed: int = 0) -> Any:
     """initialise(model, shape) => model, with every layer that waited for its input size built.
 
@@ -163,7 +157,7 @@ def _rows(model: Any, x: TypeTree, path: str, place: str | None, rows: list[Laye
         for i, layer in enumerate(model.layers):
             x = _rows(layer, x, f"{path}.{i}".lstrip("."), model.places[i] or place, rows, counted)
         return x
-    y = _output_type(call(model, input_node(0)), x)
+    y = output_type(call(model, input_node(0)), x)
     fresh = {id(p): p.size for p in parameters(model).values() if id(p) not in counted}
     counted.update(fresh)
     rows.append(LayerRow(path, label_of(model), place, shape_tree(y), sum(fresh.values())))

@@ -18,6 +18,7 @@ from flux_core.model.model import (
     update,
 )
 from flux_core.model.net import Array, net
+from flux_core.model.scope import State
 from flux_core.model.seqmodel import SeqModel, runseq
 from flux_core.model.stateful import Stateful, reset, stateless
 
@@ -26,6 +27,7 @@ __all__ = [
     "Capacitor",
     "Model",
     "SeqModel",
+    "State",
     "Stateful",
     "back",
     "infer",

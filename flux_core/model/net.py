@@ -4,7 +4,8 @@
 class TLP(Model):                  TLP(Affine(10, 20), Affine(20, 15))
     first: Model
     second: Model                  fields are the constructor's arguments, in order;
-                                   arrays become Params, models stay models
+                                   arrays become Params, models stay models,
+                                   `y: State` is what later steps read as self.y[-1]
     def forward(self, x):
         return softmax(self.second(sigmoid(self.first(x))))
 """
@@ -19,10 +20,11 @@ from typing import Any, ClassVar, TypeAlias, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.ir import Graph, Param, Step, as_node, call, input_node, named, param
+from flux_core.ir import Graph, Param, param
+from flux_core.ir.node import tuple_length
 from flux_core.model.capacitor import Capacitor
 from flux_core.model.model import Model
-from flux_core.passes.atomise import name_of
+from flux_core.model.scope import Scope, State, arity_of, trace
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -35,7 +37,7 @@ def net(definition: Any) -> Any:
     array([2., 2.], dtype=float32)
     """
     if isinstance(definition, FunctionType):
-        return Capacitor(_trace(definition))
+        return Capacitor(trace(definition, arity_of(definition)))
     if not (isinstance(definition, type) and callable(getattr(definition, "forward", None))):
         raise TypeError("net takes a function, or a class with a method forward(self, x)")
     fields = {name: hint for base in reversed(definition.__mro__) for name, hint in _annotations(base).items()}
@@ -80,55 +82,52 @@ _REQUIRED = inspect.Parameter.empty
 
 
 def _field(value: Any, hint: Any) -> Any:
-    """An array becomes a Param; anything else stays what it is."""
+    """An array becomes a Param, a state's initial value a State; anything else stays what it is."""
+    if hint in (State, "State"):
+        return value if isinstance(value, State) else State(value)
     is_array = isinstance(value, np.ndarray) or hint in (Array, "Array")
     return param(value) if is_array and not isinstance(value, Param) else value
 
 
 def _graph(self: Any) -> Graph:
     """The model as a graph, traced at the first call and again when a field was replaced."""
-    traced = self.__dict__.get("_traced")
-    if traced is None:
-        traced = self.__dict__["_traced"] = _trace(MethodType(type(self).forward, _Tracer(self)))
-    found: Graph = traced
+    traced = self.__dict__.setdefault("_traced", {})
+    length = tuple_length.get()
+    if length not in traced:
+        scope = _Tracer(self)
+        forward = MethodType(type(self).forward, scope)
+        traced[length] = trace(forward, arity_of(forward), scope, type(self).__name__)
+    found: Graph = traced[length]
     return found
+
+
+def states_of(model: Any) -> dict[str, State]:
+    """The states that a net declares, by name."""
+    return {name: value for name, value in vars(model).items() if isinstance(value, State)}
 
 
 def _setattr(self: Any, name: str, value: Any) -> None:
     self.__dict__.pop("_traced", None)
+    if isinstance(self.__dict__.get(name), State) and not isinstance(value, State):
+        value = State(value)
     object.__setattr__(self, name, value)
 
 
 _METHODS = {"graph": _graph, "__setattr__": _setattr}
 
 
-def _trace(f: Callable[..., Any]) -> Graph:
-    parameters = inspect.signature(f).parameters.values()
-    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-        raise TypeError("a net names its inputs one by one; *args have no fixed number")
-    # what has a default keeps it: `lambda x, w=w: x @ w` has one input
-    inputs = [input_node(i) for i in range(sum(p.default is p.empty for p in parameters))]
-    return Graph(as_node(f(*inputs)), len(inputs))
-
-
-class _Tracer:
-    """Stands for `self` while a net is traced: a Param becomes a leaf, a sub-model a call that names its field."""
+class _Tracer(Scope):
+    """Stands for `self` while a net is traced; its methods are traced with it."""
 
     def __init__(self, model: Any) -> None:
+        super().__init__(lambda name: getattr(model, name), states_of(model))
         object.__setattr__(self, "_model", model)
 
     def __getattr__(self, name: str) -> Any:
         model = object.__getattribute__(self, "_model")
         value = getattr(model, name)
-        if isinstance(value, Param):
-            return named(name, value)
         if isinstance(value, MethodType) and value.__self__ is model:
             return MethodType(value.__func__, self)
         if isinstance(inspect.getattr_static(model, name), staticmethod | classmethod):
             return value  # a helper that was written with the class, and is traced with it
-        if callable(value) and not isinstance(value, type):
-            return lambda *xs: call(value, *xs, step=Step(name, name_of(value)))
-        return value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a net's forward cannot set self.{name}: what it computes is fixed when it is traced")
+        return super().__getattr__(name)
