@@ -44,6 +44,7 @@ class Value(NamedTuple):
     kind: Kind
     outer: Node | None
     rank: Rank
+    worth: bool = False  # computed outside: a product, random numbers, or what is made of them
 
 
 def lift(graph: Graph) -> Graph:
@@ -141,7 +142,8 @@ class _Lift:
             return Value("fixed", outer, rank_of(outer))
         rank = _rank(node, operands)
         if kinds <= {"fixed", "sequence"} and kinds and _may_lift(node, operands):
-            return Value("sequence", _at_all_steps(node, [_outer(operand) for operand in operands]), rank)
+            worth = not _is_elementwise(node) or any(operand.worth for operand in operands)
+            return Value("sequence", _at_all_steps(node, [_outer(operand) for operand in operands]), rank, worth)
         if node.op in RANDOM:
             raise GraphError(
                 "dropout inside a recurrent model works on its inputs: of a value that depends on the state, "
@@ -199,7 +201,7 @@ class _Lift:
         new: dict[Node, Node] = {}
         for node in self._needed(outputs):
             found = self.values[node]
-            if found.kind == "sequence":
+            if found.kind == "sequence" and not self._inside(node):
                 new[node] = sequences.setdefault(_outer(found), input_node(0))
             elif found.kind == "fixed" and node.op != "constant":
                 new[node] = fixed.setdefault(_outer(found), input_node(0))
@@ -219,6 +221,11 @@ class _Lift:
         inputs = (*self.initial, *sequences, *fixed)
         return Node("scan", inputs, MappingProxyType(attrs), self.scan.origin)
 
+    def _inside(self, node: Node) -> bool:
+        """Whether the loop computes a value: also what a pass over all steps would only write down to be read again."""
+        found = self.values[node]
+        return found.kind == "loop" or (found.kind == "sequence" and not found.worth and node.op != "input")
+
     def _needed(self, outputs: Sequence[Node]) -> list[Node]:
         """What the loop computes for these outputs, not going behind what is lifted."""
         needed: set[Node] = set()
@@ -227,7 +234,7 @@ class _Lift:
             node = pending.pop()
             if node not in needed:
                 needed.add(node)
-                if self.values[node].kind == "loop":
+                if self._inside(node):
                     pending.extend(node.inputs)
         return [node for node in self.order if node in needed]
 
@@ -237,14 +244,16 @@ def _outer(value: Value) -> Node:
     return value.outer
 
 
+def _is_elementwise(node: Node) -> bool:
+    return node.op in TABLE and TABLE[node.op].kernel.kind == "elementwise"
+
+
 def _rank(node: Node, operands: Sequence[Value]) -> Rank:
     """The rank of a value of one step, where the rule is plain."""
     if node.op not in TABLE:
         return None
     moving = [operand.rank for operand in operands if operand.kind != "fixed"]
-    if node.op in (*PRODUCTS, *ROWS, "concat", "dropout_mask") or (
-        TABLE[node.op].kernel.kind == "elementwise" and _safe(operands)
-    ):
+    if node.op in (*PRODUCTS, *ROWS, "concat", "dropout_mask") or (_is_elementwise(node) and _safe(operands)):
         return moving[0] if moving else None
     if node.op == "slice" and not any(isinstance(part, int) for part in node.attrs["index"]):
         return moving[0]
@@ -268,7 +277,7 @@ def _may_lift(node: Node, operands: Sequence[Value]) -> bool:
     kinds = [operand.kind for operand in operands]
     if op is None:
         return False
-    if op.kernel.kind == "elementwise":
+    if _is_elementwise(node):
         return _safe(operands)
     match node.op:
         case "matmul" | "matmul_t":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from flux_core.errors import FluxError
-from flux_core.ir import Graph, Node, constant, rewrite, topological
+from flux_core.ir import Graph, Node, constant, get, input_node, pack, rewrite, topological
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of
 from flux_core.passes.infer import Type, TypeTree, body_inputs, infer_types, type_of
@@ -124,6 +124,12 @@ def _columns(node: Node, type_of: TypeOf) -> tuple[int, int] | None:
     return (begin, end) if step == 1 and all(part == slice(None) for part in rest) else None
 
 
+def _element(node: Node, type_of: TypeOf) -> Node | None:
+    """An element of a tuple that is there."""
+    whole, index = node.inputs[0], node.attrs["index"]
+    return whole.inputs[index] if whole.op == "tuple" else None
+
+
 def _taken_back(node: Node, type_of: TypeOf) -> Node | None:
     """The part of zeros into which just this part was written."""
     inner = node.inputs[0]
@@ -165,6 +171,7 @@ IDENTITIES: dict[str, Sequence[Identity]] = {
     "power": [_neutral(1.0, (1,)), _small_power],
     "negative": [_undone_by("negative")],
     "transpose": [_transposed_twice, _ids_first],
+    "get": [_element],
     "slice": [_taken_back],
     "matmul": [_rows_by_id],
     "matmul_w": [_added_by_id],
@@ -201,7 +208,39 @@ def _with_simpler_body(scan: Node, operands: Sequence[TypeTree]) -> Node:
     whole: Graph = scan.attrs["body"]
     (own,) = rewrite([whole.output], lambda node, inputs: Node(node.op, inputs, node.attrs, node.origin))
     body = simplify(Graph(own, whole.arity), body_inputs(scan, operands))
-    return Node("scan", scan.inputs, MappingProxyType({**scan.attrs, "body": body}), scan.origin)
+    return _without_twins(
+        _without_unread(Node("scan", scan.inputs, MappingProxyType({**scan.attrs, "body": body}), scan.origin))
+    )
+
+
+def _without_twins(scan: Node) -> Node:
+    """The value of a scan, every value of a step being kept once."""
+    body, states = scan.attrs["body"], scan.attrs["states"]
+    outputs = body.output.inputs
+    values = list(dict.fromkeys(outputs[states:]))
+    if len(values) == len(outputs) - states:
+        return scan
+    attrs = {**scan.attrs, "body": Graph(pack(*outputs[:states], *values), body.arity)}
+    made = Node("scan", scan.inputs, MappingProxyType(attrs), scan.origin)
+    return pack(*(get(made, i) for i in range(states)), *(get(made, states + values.index(v)) for v in outputs[states:]))
+
+
+def _without_unread(scan: Node) -> Node:
+    """The scan without the operands that its steps do not read; one sequence stays, to count the steps."""
+    body, states, sequences = scan.attrs["body"], scan.attrs["states"], scan.attrs["sequences"]
+    read = {node.attrs["index"] for node in topological(body.output) if node.op == "input"} | set(range(states))
+    if not any(states <= i < states + sequences for i in read):
+        read.add(states)
+    kept = sorted(read)
+    number = {old: new for new, old in enumerate(kept)}
+
+    def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
+        return input_node(number[node.attrs["index"]]) if node.op == "input" else with_inputs(node, inputs)
+
+    (output,) = rewrite([body.output], rule)
+    left = sum(states <= i < states + sequences for i in kept)
+    attrs = {**scan.attrs, "body": Graph(output, len(kept)), "sequences": left}
+    return Node("scan", tuple(scan.inputs[i] for i in kept), MappingProxyType(attrs), scan.origin)
 
 
 class _Types(dict[Node, TypeTree]):
