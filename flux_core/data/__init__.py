@@ -1,6 +1,7 @@
 """Data sources, splits and preprocessing.
 
-    CsvSource | NpzSource | NpySource | IdxSource | SyntheticSource | TextSource ──load(seed=...)──▶ Dataset
+    CsvSource | NpzSource | NpySource | IdxSource | SyntheticSource   ┐
+    TextSource | WindowsSource                                        ┴──load(seed=...)──▶ Dataset
 
 A source's constructor arguments are the keys of `data` in a spec, with the same names and defaults. Sources are
 imported when they are first used: a training needs one of them.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flux_core.data.npz import NpzSource
     from flux_core.data.synthetic import SyntheticSource
     from flux_core.data.text import TextSource
+    from flux_core.data.windows import WindowsSource
 
 __all__ = [
     "CsvSource",
@@ -39,6 +41,7 @@ __all__ = [
     "Task",
     "TextSource",
     "Vocabulary",
+    "WindowsSource",
 ]
 
 _HOMES = {
@@ -48,6 +51,7 @@ _HOMES = {
     "NpzSource": "flux_core.data.npz",
     "SyntheticSource": "flux_core.data.synthetic",
     "TextSource": "flux_core.data.text",
+    "WindowsSource": "flux_core.data.windows",
 }
 
 

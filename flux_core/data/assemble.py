@@ -20,7 +20,7 @@ from flux_core.data.cells import Place, shown
 from flux_core.data.dataset import Dataset, Examples, Task
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
-from flux_core.data.split import Part, split_rows
+from flux_core.data.split import Part, split_rows, unused
 from flux_core.errors import DataError
 
 REGRESSION_HINT = "for numbers to be predicted, set data.task: regression and a loss such as mse"
@@ -83,9 +83,7 @@ def cut(targets: Targets, fractions: Mapping[Part, float], *, seed: int) -> tupl
     if not len(cuts["train"].rows):
         raise DataError(f"{len(main)} rows are too few: none is left to train on")
     notes = [f"the {name} split got none of {len(main)} rows" for name, part in cuts.items() if not len(part.rows)]
-    unused = len(main) - sum(len(numbers) for numbers in rows.values())
-    if unused:
-        notes.append(f"{unused} of {len(main)} rows are in no split: the fractions sum to less than 1")
+    notes += unused(len(main), sum(len(numbers) for numbers in rows.values()), "rows")
     if targets.task == "classification":
         trained = np.bincount(main[cuts["train"].rows], minlength=len(targets.classes))
         names = [name for name, count in zip(targets.classes, trained, strict=True) if not count]

@@ -180,12 +180,12 @@ class CategoricalColumn:
 Column = NumericColumn | CategoricalColumn
 
 
-def require_present(missing: NDArray[np.bool_], place: Place) -> None:
+def require_present(missing: NDArray[np.bool_], place: Place, hint: str = MISSING_HINT) -> None:
     """Raise DataError at the first missing cell."""
     if missing.any():
         count = int(missing.sum())
         others = f" ({count} cells of this column are)" if count > 1 else ""
-        raise place.error(f"the value is missing{others}", int(np.argmax(missing)), MISSING_HINT)
+        raise place.error(f"the value is missing{others}", int(np.argmax(missing)), hint)
 
 
 def _mode(values: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ an error. `columns` decides otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +17,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.caches.facts import file_digest
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets, read_targets
 from flux_core.data.cells import Numbers, Place, Words, looks_numeric, read_numbers, read_words
 from flux_core.data.columns import CategoricalColumn, Column, NumericColumn, OnMissing, require_present
 from flux_core.data.dataset import Dataset, Peek, Task
-from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, open_file, part_files
-from flux_core.data.kept import kept_dataset
+from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
+from flux_core.data.kept import kept_dataset, question_about
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import Part
 from flux_core.data.table import Table, read_table
@@ -83,9 +82,7 @@ class CsvSource:
         Raises MissingFile, ColumnError (a column that is not there) or DataError with file, row and column.
         """
         paths = self._paths()
-        others = [_digest(path) for part, path in paths.items() if part != "train"]
-        options = {name: value for name, value in asdict(self).items() if not name.endswith("path")}
-        question = repr((FORMAT, sorted(options.items()), list(paths), others, seed, task))
+        question = question_about(self, FORMAT, paths, seed, task)
         return kept_dataset(paths["train"], question, lambda: self._load(seed, task))
 
     def _load(self, seed: int, task: Task | None) -> Dataset:
@@ -213,11 +210,6 @@ class CsvSource:
         if self.header and looks_numeric(table.names, ()) and not all(map(str.isdigit, table.names)):
             notes.append(f"{table.file.name}: the header looks like a row of data; if it is, set data.header to false")
         return tuple(notes)
-
-
-def _digest(path: Path) -> str:
-    open_file(path).close()  # raises MissingFile
-    return file_digest(path)
 
 
 def choose(table: Table, column: str | int, key: str) -> str:

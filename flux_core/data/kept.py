@@ -8,10 +8,11 @@ Small data sets pass through untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,12 @@ from flux_core.caches.facts import facts, file_digest, recall
 from flux_core.data.chunks import is_large, pieces
 from flux_core.data.dataset import Dataset, Examples
 from flux_core.data.decoded import decoded, key_of
+from flux_core.data.files import open_file
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import PARTS, Part
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def kept_dataset(path: Path, question: str, make: Callable[[], Dataset]) -> Dataset:
@@ -37,6 +42,21 @@ def kept_dataset(path: Path, question: str, make: Callable[[], Dataset]) -> Data
             return data
         known = recall(path, question, lambda: _described(data, key_of(question=question, file=file_digest(path))))
     return _restored(known, made)
+
+
+def question_about(source: DataclassInstance, form: int, paths: Mapping[Part, Path], *more: object) -> str:
+    """The question of a source: its settings, the content of all files but the first, and what else `load` got.
+
+    Raises MissingFile.
+    """
+    options = {name: value for name, value in asdict(source).items() if not name.endswith("path")}
+    others = [_digest(path) for part, path in paths.items() if part != "train"]
+    return repr((type(source).__name__, form, sorted(options.items()), list(paths), others, *more))
+
+
+def _digest(path: Path) -> str:
+    open_file(path).close()  # raises MissingFile
+    return file_digest(path)
 
 
 def _parts(data: Dataset) -> dict[Part, Examples]:

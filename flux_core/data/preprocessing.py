@@ -3,6 +3,7 @@
     table: columns by name ──encode──▶ x float32 (rows, features)      numeric: fill, standardise; categorical: one-hot
     array                  ──encode──▶ x float32 (rows, ...)           standardise; or int64 ids as they are
     text                   ──vocabulary──▶ int64 ids
+    series                 ──encode──▶ x float32 (rows - window + 1, window, features)      a table cut into windows
 
 Everything is fitted on the training split. The value goes to JSON and back without losing a bit.
 """
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from flux_core.data.cells import Place, text_of, texts
 from flux_core.data.columns import CategoricalColumn, Column, NumericColumn
 from flux_core.data.scale import Scale
+from flux_core.data.sliding import sliding
 from flux_core.data.vocabulary import Vocabulary
 from flux_core.errors import CheckpointError, ColumnError, DataError
 
@@ -29,6 +31,8 @@ Table = Mapping[str, Sequence[object]]
 @dataclass(frozen=True)
 class Preprocessing:
     """The fitted encoding; `columns` for tables, `inputs` for arrays, `vocabulary` for text, `targets` for regressions.
+
+    With `window`, rows are a series, and each example is so many rows of it.
 
     >>> columns = (CategoricalColumn("colour", ("blue", "red")), NumericColumn("size", Scale.of(2.0, 0.5)))
     >>> preprocessing = Preprocessing(columns=columns)
@@ -48,6 +52,7 @@ class Preprocessing:
     targets: Scale | None = None
     classes: tuple[str, ...] = ()
     vocabulary: Vocabulary | None = None
+    window: int | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -79,7 +84,12 @@ class Preprocessing:
         for column in self.columns:
             cells = [text_of(cell) for cell in rows[column.name]]
             parsed[column.name] = column.parse(cells, self.missing, Place(file, lines, column.name))
-        return self.encode_columns(parsed, Place(file, lines), "this data")
+        x, notes = self.encode_columns(parsed, Place(file, lines), "this data")
+        if self.window is None:
+            return x, notes
+        if len(x) < self.window:
+            raise DataError(f"{len(x)} rows are too few, the model reads {self.window} at once", file=file)
+        return sliding(x, self.window), notes
 
     def encode_columns(
         self, parsed: Mapping[str, Any], place: Place, where: str
@@ -121,6 +131,7 @@ class Preprocessing:
             "targets": None if self.targets is None else self.targets.to_json(),
             "classes": list(self.classes),
             "vocabulary": None if self.vocabulary is None else self.vocabulary.to_json(),
+            "window": self.window,
         }
 
     @classmethod
@@ -137,9 +148,16 @@ class Preprocessing:
                 targets=None if data["targets"] is None else Scale.from_json(data["targets"]),
                 classes=texts(data["classes"]),
                 vocabulary=None if data["vocabulary"] is None else Vocabulary.from_json(data["vocabulary"]),
+                window=_window(data["window"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CheckpointError(f"the preprocessing in the checkpoint is damaged: {error}") from None
+
+
+def _window(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"{value!r} is no length of a window")
+    return value
 
 
 def _column(data: dict[str, Any]) -> Column:

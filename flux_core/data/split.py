@@ -80,6 +80,17 @@ def contiguous(size: int, fractions: Mapping[Part, float]) -> dict[Part, int]:
     return dict(zip(fractions, counts, strict=True))
 
 
+def unused(whole: int, used: int, what: str) -> tuple[str, ...]:
+    """A note about what is in no split, if there is any.
+
+    >>> unused(10, 8, "rows")
+    ('2 of 10 rows are in no split: the fractions sum to less than 1',)
+    """
+    if used == whole:
+        return ()
+    return (f"{whole - used:,} of {whole:,} {what} are in no split: the fractions sum to less than 1",)
+
+
 def allocate(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """How many rows of each class each part gets, int64 (classes, parts), by largest remainder.
 

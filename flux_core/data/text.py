@@ -23,7 +23,7 @@ from flux_core.data.cells import shown
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, files_of_parts, fractions_of_main, matching, open_file
 from flux_core.data.preprocessing import Preprocessing
-from flux_core.data.split import PARTS, Part, contiguous
+from flux_core.data.split import PARTS, Part, contiguous, unused
 from flux_core.data.vocabulary import Codes, Unit, Vocabulary, codes_of
 from flux_core.errors import DataError, SettingError
 
@@ -69,7 +69,7 @@ class TextSource:
         vocabulary = Vocabulary.of(self.unit, texts.values())
         ids = {part: vocabulary.ids(codes) for part, codes in texts.items()}
         counts = contiguous(len(ids["train"]), self._fractions())
-        notes = _unused(len(ids["train"]), sum(counts.values()))
+        notes = unused(len(ids["train"]), sum(counts.values()), "symbols")
         main, start = ids["train"], 0
         for part, count in counts.items():
             ids[part], start = main[start : start + count], start + count
@@ -176,12 +176,6 @@ def _decoded(data: bytes, file: Path) -> str:
             row=data.count(b"\n", 0, error.start) + 1,
             hint="save the file as UTF-8, or set data.unit: byte",
         ) from None
-
-
-def _unused(whole: int, used: int) -> tuple[str, ...]:
-    if used == whole:
-        return ()
-    return (f"{whole - used:,} of {whole:,} symbols are in no split: the fractions sum to less than 1",)
 
 
 def _unseen(ids: Mapping[Part, NDArray[np.int64]], vocabulary: Vocabulary) -> Iterator[str]:
