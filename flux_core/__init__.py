@@ -139,7 +139,7 @@ if TYPE_CHECKING:
         rmsprop,
         sgd,
     )
-    from flux_core.training import EarlyStop, Fit, Plan, train
+    from flux_core.training import EarlyStop, Fit, Plan, load, train
 
 __version__ = "0.1.0"
 
@@ -167,7 +167,7 @@ _HOMES = {
         "sigmoid sign silu softmax softplus sqrt sum_ tanh transpose where"
     ),
     "flux_core.optim": "Constant Cosine Exponential Optimizer Plateau Step adam adamw momentum nesterov rmsprop sgd",
-    "flux_core.training": "EarlyStop Fit Plan train",
+    "flux_core.training": "EarlyStop Fit Plan load train",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -243,6 +243,7 @@ __all__ = [
     "leaky_relu",
     "less",
     "less_equal",
+    "load",
     "log",
     "log_softmax",
     "logloss",

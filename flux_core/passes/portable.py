@@ -84,7 +84,7 @@ def _plain(value: Any, names: Mapping[int, str]) -> Any:
             return {"slice": [value.start, value.stop, value.step]}
         case EllipsisType():
             return {"ellipsis": None}
-        case Param():
+        case Param() if id(value) in names:
             return {"param": names[id(value)]}
         case Graph():
             return {"graph": to_plain(value, names)}

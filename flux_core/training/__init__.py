@@ -11,6 +11,7 @@ from flux_core.training.events import (
     Tested,
     TrainState,
 )
+from flux_core.training.loaded import Trained, load
 from flux_core.training.loop import Fit
 from flux_core.training.metrics import METRICS
 from flux_core.training.plan import EarlyStop, Plan
@@ -30,5 +31,7 @@ __all__ = [
     "Stepper",
     "Tested",
     "TrainState",
+    "Trained",
+    "load",
     "train",
 ]

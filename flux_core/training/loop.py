@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from flux_core.data import Dataset, Examples
 from flux_core.engine.lower import CannotLowerError
 from flux_core.errors import DataError
 from flux_core.optim import Constant, Plateau
+from flux_core.training.description import described
 from flux_core.training.engine import Engine, ReferenceEngine
 from flux_core.training.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
 from flux_core.training.metrics import METRICS, Meter, Metric, higher_is_better
@@ -78,7 +80,12 @@ class Fit:
         """Everything that a checkpoint holds, copied; to be asked for between two events."""
         if self._last is not None:
             return self._last
-        return state_of(self.at, self.engine, self.meter, self.best, self.plan, self.dataset, self._resolved())
+        kept = (self.at, self.engine, self.meter, self.best, self.plan, self.dataset, self._resolved())
+        return state_of(*kept, self._description)
+
+    @cached_property
+    def _description(self) -> dict[str, Any] | None:
+        return described(self.model, self.engine.params, self.dataset.train.x, self.plan.loss)
 
     def __iter__(self) -> Iterator[Event]:
         self._began = time.monotonic()

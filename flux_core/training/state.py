@@ -77,8 +77,9 @@ def state_of(
     plan: Plan,
     dataset: Dataset,
     schedule: dict[str, Any],
+    model: dict[str, Any] | None,
 ) -> TrainState:
-    """Everything that `restore` needs, and what a later reader of the model does."""
+    """Everything that `restore` needs, and what a later reader of the model does: `model` describes it."""
     arena = engine.arena
     tensors = copied(arena.views(arena.x), "params")
     for slot, flat in engine.state.slots.items():
@@ -97,6 +98,7 @@ def state_of(
         "classes": list(dataset.classes),
         "features": list(dataset.features),
         "preprocessing": dataset.preprocessing.to_json(),
+        "model": model,
     }
     return TrainState(tensors, meta)
 
@@ -105,7 +107,7 @@ def best_of(state: TrainState) -> TrainState | None:
     """The best weights of a state as a state of their own, which can be read but not gone on from; None without."""
     best = {name: array for name, array in state.tensors.items() if name.startswith("best/")}
     params = {f"params/{name.removeprefix('best/')}": array for name, array in best.items()}
-    return TrainState(params | best, state.meta) if best else None
+    return TrainState(params | best, {**state.meta, "part": "best"}) if best else None
 
 
 def restore(
@@ -125,6 +127,8 @@ def restore(
     tensors, meta = state.tensors, state.meta
     if meta.get("train_format") != FORMAT:
         raise CheckpointError(f"the checkpoint has format {meta.get('train_format')}, this program reads {FORMAT}")
+    if "part" in meta:
+        raise CheckpointError("the checkpoint holds the best weights only, nothing to go on from")
     if meta["optimizer"]["name"] != plan.optimizer.name:
         raise CheckpointError(
             f"the checkpoint was made with {meta['optimizer']['name']}, the training uses {plan.optimizer.name}"

@@ -1,0 +1,65 @@
+"""The model in a checkpoint: its graph, and what goes in and comes out, so that it runs without what built it.
+
+    {"graph": {...}, "inputs": {"shape": [4], "dtype": "float32"}, "loss": "cross_entropy"}
+
+The loss says what the outputs mean: scores of classes, one score, or numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from flux_core.errors import CheckpointError, GraphError
+from flux_core.ir import Graph, Param
+from flux_core.passes import laid_out
+from flux_core.passes.portable import from_plain, to_plain
+
+LIMIT = 1 << 18  # characters; the header of a checkpoint has room for four times as many
+SCORES = {"cross_entropy": "scores", "binary_cross_entropy": "score"}  # what a model under a loss gives, else numbers
+
+Meaning = Literal["scores", "score", "numbers"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model of one input: a graph over its Params, the shape and dtype of one example, what its outputs mean."""
+
+    graph: Graph
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int64"]
+    outputs: Meaning
+
+
+def described(model: Any, params: Mapping[str, Param], x: NDArray[Any], loss: str) -> dict[str, Any] | None:
+    """A model of inputs such as `x` as JSON; None for one that is no value, or too long a text."""
+    whole = laid_out(model)
+    try:
+        graph = None if whole is None else to_plain(whole, {id(p): name for name, p in params.items()})
+    except GraphError:  # it runs code: whoever wants it again must have that code
+        return None
+    if graph is None or len(json.dumps(graph)) > LIMIT:
+        return None
+    kind = "int64" if x.dtype.kind == "i" else "float32"
+    return {"graph": graph, "inputs": {"shape": list(x.shape[1:]), "dtype": kind}, "loss": loss}
+
+
+def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Description:
+    """The model that a checkpoint describes, over these Params. Raises CheckpointError."""
+    data = meta.get("model")
+    if data is None:
+        raise CheckpointError(
+            "the checkpoint does not hold its model, only its weights: the model runs code of its own"
+        )
+    try:
+        graph = from_plain(data["graph"], params)
+        shape, dtype, loss = data["inputs"]["shape"], data["inputs"]["dtype"], data["loss"]
+        if graph.arity != 1 or dtype not in ("float32", "int64") or not all(type(n) is int and n > 0 for n in shape):
+            raise ValueError("this is no model of one input")
+        return Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the model in the checkpoint is damaged: {error}") from None
