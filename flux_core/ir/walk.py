@@ -6,8 +6,9 @@ The walk keeps its own stack, so that the depth of a graph is bounded by memory 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import MappingProxyType
 
-from flux_core.ir.node import Node
+from flux_core.ir.node import Graph, Node
 from flux_core.ir.param import Param
 
 LEAVES = frozenset({"input", "constant", "param"})
@@ -34,6 +35,11 @@ def topological(*outputs: Node) -> list[Node]:
     return order
 
 
+def nodes_of(graph: Graph) -> list[Node]:
+    """All nodes of a graph, those of its states too, each once and behind its inputs."""
+    return topological(graph.output, *graph.states.values())
+
+
 def rewrite(
     outputs: Iterable[Node],
     rule: Callable[[Node, tuple[Node, ...]], Node],
@@ -44,6 +50,12 @@ def rewrite(
     for node in topological(*outputs):
         new[node] = rule(node, tuple(new[parent] for parent in node.inputs))
     return [new[node] for node in outputs]
+
+
+def mapped(graph: Graph, rule: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+    """A graph with its output and its states built anew, by the rule of `rewrite`."""
+    output, *states = rewrite([graph.output, *graph.states.values()], rule)
+    return Graph(output, graph.arity, MappingProxyType(dict(zip(graph.states, states, strict=True))))
 
 
 def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flux_core.errors import GraphError
-from flux_core.ir import Graph, Node, Step, call, graph, input_node, topological
+from flux_core.ir import Graph, Node, Step, call, graph, input_node
+from flux_core.ir.walk import nodes_of
 from flux_core.layers.base import Layer
 from flux_core.layers.init import Draw
 from flux_core.passes import Type, TypeTree, laid_out, step_types
@@ -41,7 +42,7 @@ def build_parts(whole: Graph, inputs: Sequence[TypeTree], draw: Draw) -> None:
     """Build the layers that a graph calls."""
     rows = rows_of(inputs)
     types: dict[Node, TypeTree] = {}
-    for node in topological(whole.output, *whole.states.values()):
+    for node in nodes_of(whole):
         operands = [types[parent] for parent in node.inputs]
         if node.op == "offset":
             (default,) = operands

@@ -21,6 +21,7 @@ from flux_core.model.net import Array, net
 from flux_core.model.scope import State
 from flux_core.model.seqmodel import SeqModel, runseq
 from flux_core.model.stateful import Stateful, reset, stateless
+from flux_core.model.unroll import flip, unroll, unroll1
 
 __all__ = [
     "Array",
@@ -30,6 +31,7 @@ __all__ = [
     "State",
     "Stateful",
     "back",
+    "flip",
     "infer",
     "interpmodel",
     "net",
@@ -39,5 +41,7 @@ __all__ = [
     "runseq",
     "stateless",
     "submodels",
+    "unroll",
+    "unroll1",
     "update",
 ]

@@ -20,7 +20,8 @@ import numpy as np
 from flux_core.dims import Batch, BatchSeq, Seq, rawbatch, rebatch, rebatchseq
 from flux_core.errors import BackpropError, GraphError
 from flux_core.interpreter import current_run, interpret
-from flux_core.ir import Graph, Node, Param, Step, accumulate, call, graph, has_own, input_node, topological
+from flux_core.ir import Graph, Node, Param, Step, accumulate, call, graph, has_own, input_node
+from flux_core.ir.walk import nodes_of
 from flux_core.passes import GradGraph, TypeTree, grad, infer_types, laid_out, shape_tree, type_tree, verify
 from flux_core.passes.atomise import name_of
 
@@ -167,17 +168,19 @@ def _parts(m: Any) -> list[Any]:
     whole = graph(m)
     if whole is None:
         return [part for _, part in _fields(m)]
-    attrs = [node.attrs for node in topological(whole.output) if node.op in ("param", "call")]
-    parts = [found["param"] if "param" in found else found["model"] for found in attrs]
+    held = {"param": "param", "call": "model", "scan": "body"}  # a body is a graph, and so a model
+    parts = [node.attrs[held[node.op]] for node in nodes_of(whole) if node.op in held]
     return list({id(part): part for part in parts}.values())
 
 
 def _walk_params(m: Any, path: str) -> Iterator[tuple[str, Param]]:
     whole = laid_out(m)
     if whole is not None:
-        for node in topological(whole.output):
+        for node in nodes_of(whole):
             if node.op == "param":
                 yield _join(path, node.origin.path or "param"), node.attrs["param"]
+            elif node.op == "scan":
+                yield from _walk_params(node.attrs["body"], path)
             elif node.op == "call":
                 yield from _walk_params(node.attrs["model"], _join(path, node.origin.path))
         return

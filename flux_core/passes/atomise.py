@@ -21,9 +21,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from flux_core.errors import GraphError
-from flux_core.ir import Graph, Node, Origin, Step, call, get, graph, has_own, input_node, rewrite, topological
+from flux_core.ir import Graph, Node, Origin, Step, call, get, graph, has_own, input_node, rewrite
 from flux_core.ir.node import UFUNCS
-from flux_core.ir.walk import with_inputs
+from flux_core.ir.walk import mapped, nodes_of, with_inputs
 from flux_core.ops import RANDOM, TABLE, Op
 from flux_core.passes.verify import cyclic
 
@@ -65,7 +65,7 @@ def laid_out(model: Any) -> Graph | None:
         entered = atomise(whole, parts)
         if model is not whole:  # the path of every node begins with the type of the model
             outer = Origin((Step("", name_of(model)),))
-            entered = _mapped(entered, lambda node, inputs: _moved(node, inputs, outer))
+            entered = mapped(entered, lambda node, inputs: _moved(node, inputs, outer))
         known = _laid_out[whole] = _finish(entered), parts
     return known[0]
 
@@ -75,16 +75,10 @@ def atomise(whole: Graph, parts: Parts | None = None) -> Graph:
     entered: Parts = [] if parts is None else parts
     while True:  # one level of nesting at a time, so that a deep model costs no recursion
         before, inner = len(entered), dict(whole.states)
-        whole = _mapped(whole, partial(_enter, entered=entered, states=inner))
+        whole = mapped(whole, partial(_enter, entered=entered, states=inner))
         whole = replace(whole, states=MappingProxyType({**inner, **whole.states}))
         if len(entered) == before:
             return whole
-
-
-def _mapped(whole: Graph, rule: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
-    """A graph with its output and its states built anew."""
-    output, *states = rewrite([whole.output, *whole.states.values()], rule)
-    return Graph(output, whole.arity, MappingProxyType(dict(zip(whole.states, states, strict=True))))
 
 
 def _enter(node: Node, inputs: tuple[Node, ...], entered: Parts, states: dict[str, Node]) -> Node:
@@ -121,7 +115,7 @@ def _enter(node: Node, inputs: tuple[Node, ...], entered: Parts, states: dict[st
             return _with(moved, name=known)
         return moved
 
-    inside = _mapped(sub, inline)
+    inside = mapped(sub, inline)
     states.update((names[name], value) for name, value in inside.states.items())
     return inside.output
 
@@ -138,9 +132,9 @@ def _with(node: Node, **attrs: Any) -> Node:
 
 def _closed(node: Node, inputs: tuple[Node, ...], body: Graph) -> Node:
     """A scan over a body in which the Params that it reads by itself have become operands."""
-    if body.states:
-        offsets = [inner for inner in topological(body.output) if inner.op == "offset"]
-        raise cyclic(offsets[0]) if offsets else GraphError("a scan's body has states of its own")
+    for inner in nodes_of(body):
+        if inner.op == "offset":
+            raise cyclic(inner)
     params: dict[int, tuple[int, Node]] = {}
 
     def rule(inner: Node, inner_inputs: tuple[Node, ...]) -> Node:
@@ -149,8 +143,8 @@ def _closed(node: Node, inputs: tuple[Node, ...], body: Graph) -> Node:
         index, _ = params.setdefault(id(inner.attrs["param"]), (body.arity + len(params), inner))
         return input_node(index)
 
-    closed = _mapped(body, rule)
-    attrs = {**node.attrs, "body": replace(closed, arity=body.arity + len(params))}
+    output = rewrite([body.output], rule)[0]
+    attrs = {**node.attrs, "body": Graph(output, body.arity + len(params))}
     operands = (*inputs, *(_moved(leaf, (), node.origin) for _, leaf in params.values()))
     return Node("scan", operands, MappingProxyType(attrs), node.origin)
 
@@ -161,7 +155,7 @@ def _moved(node: Node, inputs: tuple[Node, ...], outer: Origin) -> Node:
     moved = Node(node.op, inputs, node.attrs, origin)
     if node.op != "scan":
         return moved
-    return _with(moved, body=_mapped(node.attrs["body"], lambda inner, above: _moved(inner, above, outer)))
+    return _with(moved, body=mapped(node.attrs["body"], lambda inner, above: _moved(inner, above, outer)))
 
 
 def _finish(whole: Graph, streams: dict[str, int] | None = None) -> Graph:
@@ -181,4 +175,4 @@ def _finish(whole: Graph, streams: dict[str, int] | None = None) -> Graph:
             return _with(made, path=f"{path}#{nth}" if nth else path)
         return _with(made, body=_finish(node.attrs["body"], numbers)) if node.op == "scan" else made
 
-    return _mapped(whole, rule)
+    return mapped(whole, rule)

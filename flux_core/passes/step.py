@@ -9,28 +9,29 @@ Each delay is one hidden value; a longer one is a chain of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flux_core.errors import GraphError, ShapeError
-from flux_core.ir import Graph, Node, input_node, pack, rewrite, topological
+from flux_core.ir import Graph, Node, Param, input_node, pack
+from flux_core.ir.walk import mapped, nodes_of, with_inputs
 from flux_core.passes.infer import Type, TypeTree, infer_types
 
 
 class Hidden(NamedTuple):
-    """One value that goes from step to step: the state `name` of `delay` steps ago, at first `default`."""
+    """One value that goes from step to step: the state `name` of the step at distance `n`; `default` at first."""
 
     name: str
-    delay: int
+    n: int
     default: Node
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape for one example, without the batch axis."""
-        found = infer_types(Graph(self.default, 0), ())[self.default]
-        assert isinstance(found, Type)  # a default is one array
-        return found.shape
+    def initial(self) -> Param | NDArray[Any]:
+        """The value before the first step, without batch axis: an array, or a Param."""
+        found: Param | NDArray[Any] = self.default.attrs["param" if self.default.op == "param" else "value"]
+        return found
 
 
 class StepForm(NamedTuple):
@@ -53,45 +54,55 @@ class StepForm(NamedTuple):
 def step_form(whole: Graph) -> StepForm:
     """The step form of a graph of ops (`laid_out`).
 
-    Raises GraphError for a delayed value of a state that nothing assigns, for states with two different initial
-    values, and for a graph that reads both earlier and later steps.
+    Raises GraphError for what `hidden_of` refuses, and for a graph that reads both earlier and later steps.
     """
-    offsets = [n for n in topological(whole.output, *whole.states.values()) if n.op == "offset"]
-    hidden = _hidden(offsets, whole)
-    number = {(h.name, h.delay): i for i, h in enumerate(hidden)}
+    hidden = hidden_of(whole)
+    number = {(h.name, h.n): i for i, h in enumerate(hidden)}
+    backwards = any(h.n > 0 for h in hidden)
+    for h in hidden:
+        if backwards and h.n < 0:
+            raise GraphError(
+                f"{h.name}[{h.n}] and others read steps on both sides: run each direction along the sequence by "
+                f"itself, or unroll the model"
+            )
 
     def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op == "offset":
-            return input_node(number[node.attrs["name"], abs(node.attrs["n"])])
+            return input_node(number[node.attrs["name"], node.attrs["n"]])
         if node.op == "input":
             return input_node(len(hidden) + node.attrs["index"])
-        return Node(node.op, inputs, node.attrs, node.origin)
+        return with_inputs(node, inputs)
 
-    output, *values = rewrite([whole.output, *whole.states.values()], rule)
-    assigned = dict(zip(whole.states, values, strict=True))
-    states = tuple(assigned[h.name] if h.delay == 1 else input_node(number[h.name, h.delay - 1]) for h in hidden)
-    backwards = any(node.attrs["n"] > 0 for node in offsets)
-    return StepForm(hidden, states, output, len(hidden) + whole.arity, backwards)
+    opened = mapped(whole, rule)
+    nearest = 1 if backwards else -1
+    states = tuple(
+        opened.states[h.name] if h.n == nearest else input_node(number[h.name, h.n - nearest]) for h in hidden
+    )
+    return StepForm(hidden, states, opened.output, len(hidden) + whole.arity, backwards)
 
 
-def _hidden(offsets: Sequence[Node], whole: Graph) -> tuple[Hidden, ...]:
-    """One hidden value for every delay up to the longest, state by state."""
-    longest: dict[str, int] = {}
+def hidden_of(whole: Graph) -> tuple[Hidden, ...]:
+    """The hidden values of a graph, state by state: one for every step up to the farthest that is read.
+
+    Raises GraphError for a delayed value of a state that nothing assigns, and for a state with two initial values.
+    """
+    offsets = [node for node in nodes_of(whole) if node.op == "offset"]
+    reach: dict[tuple[str, int], int] = {}
     defaults: dict[str, Node] = {}
     for node in offsets:
         name, n = node.attrs["name"], node.attrs["n"]
         if name not in whole.states:
             raise GraphError(f"{name}[{n}] is read, but no state {name!r} is assigned", path=str(node.origin))
-        if n * offsets[0].attrs["n"] < 0:
-            raise GraphError(
-                f"{name}[{n}] and {offsets[0].attrs['name']}[{offsets[0].attrs['n']}] read steps on both sides: "
-                f"run each direction along the sequence by itself, or unroll the model",
-                path=str(node.origin),
-            )
         if not _same(defaults.setdefault(name, node.inputs[0]), node.inputs[0]):
             raise GraphError(f"the state {name!r} begins with two different values", path=str(node.origin))
-        longest[name] = max(longest.get(name, 0), abs(n))
-    return tuple(Hidden(name, k, defaults[name]) for name, n in longest.items() for k in range(1, n + 1))
+        side = 1 if n > 0 else -1
+        reach[name, side] = max(reach.get((name, side), 0), abs(n))
+    return tuple(
+        Hidden(name, side * k, defaults[name])
+        for name in whole.states
+        for side in (-1, 1)
+        for k in range(1, reach.get((name, side), 0) + 1)
+    )
 
 
 def _same(a: Node, b: Node) -> bool:
@@ -116,7 +127,7 @@ def step_types(whole: Graph, inputs: Sequence[TypeTree]) -> TypeTree:
     """
     form = step_form(whole)
     rows = rows_of(inputs)
-    before = [Type((*rows, *h.shape)) for h in form.hidden]
+    before = [Type((*rows, *h.initial.shape)) for h in form.hidden]
     types = infer_types(form.graph(form.output), [*before, *inputs])
     for h, state, had in zip(form.hidden, form.states, before, strict=True):
         if types[state] != had:

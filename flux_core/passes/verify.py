@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from flux_core.errors import GraphError
-from flux_core.ir import Graph, Node, params_of, topological
+from flux_core.ir import Graph, Node, params_of
+from flux_core.ir.walk import nodes_of
 from flux_core.ops import TABLE
 
 STRUCTURE = frozenset({"input", "constant", "param", "tuple", "get", "call", "call_back", "tuple_sum", "scan"})
@@ -19,7 +20,7 @@ def verify(graph: Graph) -> Graph:
     Raises GraphError for an unknown op, a wrong number of operands, a missing attribute, an input that the graph
     does not have, a delayed value outside of an unrolled model, or Params of different dtypes.
     """
-    for node in topological(graph.output):
+    for node in nodes_of(graph):
         path = str(node.origin)
         if node.op == "input" and not 0 <= node.attrs["index"] < graph.arity:
             raise GraphError(f"input {node.attrs['index']} of a graph of {graph.arity} inputs", path=path)

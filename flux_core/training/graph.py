@@ -31,6 +31,7 @@ def training_graph(model: Any, loss: Callable[[Any, Any], Any], arity: int = 1) 
     called = call(model, *xs, step=Step("", name_of(model)))
     whole = laid_out(Graph(pack(as_node(loss(called, input_node(arity))), called), arity + 1))
     assert whole is not None  # a Graph has a graph
+    verify(whole)  # of what has a cycle there is no gradient
     value, prediction = whole.output.inputs
     nodes = topological(whole.output)
     leaves = [node for node in nodes if node.op == "param"]
