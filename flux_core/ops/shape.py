@@ -120,23 +120,33 @@ expect_like: Op = Op(  # x itself, once its shape is that of `like`: what is com
 )
 
 
+def order_of(axes: tuple[int, ...] | None, rank: int) -> tuple[int, ...]:
+    """The order of all axes: None turns them round; axes that are not named stay behind those that are.
+
+    >>> order_of((1, 0), 3), order_of(None, 3), order_of((0, -1, 1), 3)
+    ((1, 0, 2), (2, 1, 0), (0, 2, 1))
+    """
+    if axes is None:
+        return tuple(range(rank))[::-1]
+    return (*(axis + rank if axis < 0 else axis for axis in axes), *range(len(axes), rank))
+
+
 def _transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Any:
-    return np.transpose(x, axes)
+    return np.transpose(x, order_of(axes, x.ndim))
 
 
 def _transpose_shape(x: Shape, *, axes: tuple[int, ...] | None) -> Shape:
-    if axes is None:
-        return x[::-1]
-    if sorted(a + len(x) if a < 0 else a for a in axes) != list(range(len(x))):
+    order = order_of(axes, len(x))
+    if sorted(order) != list(range(len(x))):
         raise ShapeError(f"{axes} is not an order of the {len(x)} axes of {x}", shapes=(x,))
-    return tuple(x[a] for a in axes)
+    return tuple(x[axis] for axis in order)
 
 
 def _transpose_back(d: Any, y: Any, x: Any, *, axes: tuple[int, ...] | None) -> tuple[Any]:
     if axes is None:
         return (transpose(d),)
-    positive = [a % len(axes) for a in axes]
-    return (transpose(d, axes=tuple(positive.index(i) for i in range(len(axes)))),)
+    order = order_of(axes, len(axes))
+    return (transpose(d, axes=tuple(order.index(i) for i in range(len(order)))),)
 
 
 transpose: Op = Op(
@@ -149,6 +159,7 @@ transpose: Op = Op(
         case(normal(3, 4)),
         case(normal(2, 3, 4), axes=(1, 2, 0)),
         case(normal(2, 3, 4), axes=(0, -1, 1)),
+        case(normal(2, 3, 4), axes=(1, 0)),
     ],
 )
 

@@ -19,6 +19,7 @@ from flux_core.errors import FluxError
 from flux_core.ir import Graph, Node, constant, get, input_node, pack, rewrite, topological
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of
+from flux_core.ops.shape import order_of
 from flux_core.passes.infer import Type, TypeTree, body_inputs, infer_types, type_of
 
 FOLDED = 4096  # elements: a larger constant costs more memory than it saves work
@@ -81,12 +82,11 @@ def _transposed_twice(node: Node, type_of: TypeOf) -> Node | None:
     inner = node.inputs[0]
     if inner.op != "transpose":
         return None
-    first, second = inner.attrs["axes"], node.attrs["axes"]
-    if first is None or second is None:
-        return inner.inputs[0] if first is second else None
-    rank = len(first)
-    back = tuple(first[axis] % rank for axis in second)
-    return inner.inputs[0] if back == tuple(range(rank)) else None
+    found = type_of(node)
+    assert isinstance(found, Type)  # only arrays are transposed
+    rank = len(found.shape)
+    first, second = order_of(inner.attrs["axes"], rank), order_of(node.attrs["axes"], rank)
+    return inner.inputs[0] if [first[axis] for axis in second] == list(range(rank)) else None
 
 
 def _tiled(node: Node, type_of: TypeOf) -> Node | None:
@@ -138,10 +138,12 @@ def _taken_back(node: Node, type_of: TypeOf) -> Node | None:
 
 def _ids_first(node: Node, type_of: TypeOf) -> Node | None:
     """Turning ids costs less than turning the rows that they stand for."""
-    inner, axes = node.inputs[0], node.attrs["axes"]
-    if inner.op != "one_hot" or axes is None or axes[-1] % len(axes) != len(axes) - 1:
+    inner, found = node.inputs[0], type_of(node)
+    assert isinstance(found, Type)  # only arrays are transposed
+    order = order_of(node.attrs["axes"], len(found.shape))
+    if inner.op != "one_hot" or order[-1] != len(order) - 1:
         return None
-    ids = Node("transpose", inner.inputs, MappingProxyType({"axes": tuple(axes[:-1])}), node.origin)
+    ids = Node("transpose", inner.inputs, MappingProxyType({"axes": order[:-1]}), node.origin)
     return Node("one_hot", (ids,), inner.attrs, inner.origin)
 
 
@@ -222,7 +224,9 @@ def _without_twins(scan: Node) -> Node:
         return scan
     attrs = {**scan.attrs, "body": Graph(pack(*outputs[:states], *values), body.arity)}
     made = Node("scan", scan.inputs, MappingProxyType(attrs), scan.origin)
-    return pack(*(get(made, i) for i in range(states)), *(get(made, states + values.index(v)) for v in outputs[states:]))
+    return pack(
+        *(get(made, i) for i in range(states)), *(get(made, states + values.index(v)) for v in outputs[states:])
+    )
 
 
 def _without_unread(scan: Node) -> Node:

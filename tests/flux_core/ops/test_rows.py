@@ -148,7 +148,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "flatten": lambda x: np.array([list(row.flat) for row in x]),
     "expect": lambda x, shape: x * 1,
     "expect_like": lambda x, like: x * 1,
-    "transpose": lambda x, axes: x.T if axes is None else np.moveaxis(x, axes, range(x.ndim)),
+    "transpose": lambda x, axes: x.T if axes is None else np.moveaxis(x, axes, range(len(axes))),
     "slice": cut,
     "unslice": uncut,
     "concat": lambda *xs, axis: np.moveaxis(np.array([r for x in xs for r in np.moveaxis(x, axis, 0)]), 0, axis),
