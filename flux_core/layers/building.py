@@ -28,6 +28,14 @@ def output_type(y: Node, *inputs: TypeTree) -> TypeTree:
     return step_types(laid, inputs)
 
 
+def is_built(model: Any) -> bool:
+    """Whether no layer of a model waits for its input size."""
+    if isinstance(model, Layer):
+        return model.built
+    whole = graph(model)
+    return whole is None or all(is_built(node.attrs["model"]) for node in nodes_of(whole) if node.op == "call")
+
+
 def build_model(model: Any, inputs: Sequence[TypeTree], draw: Draw) -> None:
     """Build the layers of a model that wait for their input sizes; raises ShapeError where sizes do not fit."""
     if not isinstance(model, Layer):

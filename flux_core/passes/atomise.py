@@ -10,7 +10,7 @@ entered like the rest, and the Params in it become operands of the scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -145,7 +145,7 @@ def _closed(node: Node, inputs: tuple[Node, ...], body: Graph) -> Node:
 
     output = rewrite([body.output], rule)[0]
     attrs = {**node.attrs, "body": Graph(output, body.arity + len(params))}
-    operands = (*inputs, *(_moved(leaf, (), node.origin) for _, leaf in params.values()))
+    operands = (*inputs, *(leaf for _, leaf in params.values()))
     return Node("scan", operands, MappingProxyType(attrs), node.origin)
 
 

@@ -1,0 +1,108 @@
+"""A step run along sequences: (batch, steps, ...) -> (batch, steps, ...).
+
+    x (batch, steps, f) ──▶ (steps, batch, f) ── scan of the step ──▶ (steps, batch, g) ──▶ (batch, steps, g)
+                                    ▲
+                    initial states, the same for each row
+
+Any model of single steps will do: a net with states, a chain of them, a Formula, a flipped one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flux_core.errors import GraphError, ShapeError
+from flux_core.ir import Graph, Node, input_node, pack, scan, values_of
+from flux_core.layers.base import Layer
+from flux_core.layers.building import build_model, is_built
+from flux_core.layers.init import Draw
+from flux_core.ops import per_row, transpose
+from flux_core.passes import StepForm, Type, TypeTree, laid_out, shape_tree, step_form
+from flux_core.passes.atomise import name_of
+
+TURNED = (1, 0)  # batch and steps change places
+
+
+class Recurrence(Layer):
+    """Recurrence(model): the model at each step of a sequence, from its first; `reverse`: from its last.
+
+    With `carry`, a training goes on from the final states in the next minibatch. A model of several inputs takes as
+    many sequences of one length, one with a tuple of outputs gives as many.
+
+    >>> import numpy as np
+    >>> from flux_core.model import State, net
+    >>> @net
+    ... class Sum:
+    ...     total: State
+    ...     def forward(self, x):
+    ...         self.total = self.total[-1] + x
+    ...         return self.total
+    >>> Recurrence(Sum(1))(np.ones((1, 3, 1)))[0, :, 0]
+    array([1., 2., 3.])
+    """
+
+    def __init__(self, model: Any, *, reverse: bool = False, carry: bool = False) -> None:
+        self.model = model
+        self.reverse, self.carry = reverse, carry
+
+    @property
+    def built(self) -> bool:
+        """Whether the step has its Params."""
+        return is_built(self.model)
+
+    def build(self, x: TypeTree, draw: Draw) -> None:
+        """Build the step for one step of sequences (batch, steps, ...), or of a tuple of those of several inputs."""
+        build_model(self.model, steps_of((x,) if isinstance(x, Type) else x), draw)
+
+    def graph(self) -> Graph:
+        """The scan, laid anew where the step changed; raises GraphError for a step that has no graph."""
+        if self.built:
+            whole = laid_out(self.model)
+            if whole is None:
+                raise GraphError(f"{name_of(self.model)} has no graph that could be run along a sequence")
+            if whole is not getattr(self, "_whole", None):
+                self._whole = whole  # forgets what was laid before
+        return super().graph()
+
+    def lay(self) -> Graph:
+        """Transposed, scanned, transposed back."""
+        form = step_form(self._whole)
+        arity = self._whole.arity
+        if not arity:
+            raise GraphError(f"{name_of(self.model)} takes no input: there is no sequence to run it along")
+        xs = [input_node(i) for i in range(arity)]
+        run = run_along(form, [_turned(x) for x in xs], reverse=self.reverse, carry=self.carry)
+        ys = [_turned(values_of(run, i)) for i in range(len(outputs_of(form)))]
+        return Graph(pack(*ys) if form.output.op == "tuple" else ys[0], arity)
+
+    def __repr__(self) -> str:
+        marks = "".join(f", {name}=True" for name in ("reverse", "carry") if getattr(self, name))
+        return f"Recurrence({self.model!r}{marks})"
+
+
+def _turned(x: Node) -> Node:
+    turned: Node = transpose(x, axes=TURNED)
+    return turned
+
+
+def outputs_of(form: StepForm) -> tuple[Node, ...]:
+    """The values that a step gives, one by one."""
+    return form.output.inputs if form.output.op == "tuple" else (form.output,)
+
+
+def run_along(form: StepForm, xs: list[Node], *, reverse: bool = False, carry: bool = False) -> Node:
+    """The scan of a step along time-major sequences (steps, batch, ...), each row from the initial states."""
+    initial = [per_row(h.default, xs[0], axis=1) for h in form.hidden]
+    body = form.graph(*outputs_of(form))
+    return scan(body, initial, xs, reverse=reverse != form.backwards, carry=carry)
+
+
+def steps_of(sequences: tuple[TypeTree, ...]) -> list[TypeTree]:
+    """The types of one step of sequences (batch, steps, ...); raises ShapeError for what is no sequence."""
+    steps: list[TypeTree] = []
+    for x in sequences:
+        if not isinstance(x, Type) or len(x.shape) < 2:
+            shape = shape_tree(x)
+            raise ShapeError(f"a recurrent layer takes sequences (batch, steps, ...), not {shape}", shapes=(shape,))
+        steps.append(Type((x.shape[0], *x.shape[2:]), x.kind))
+    return steps
