@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         DataError,
         Diverged,
         FluxError,
+        FormulaError,
         GraphError,
         MissingFile,
         SettingError,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         Reshape,
         binary_cross_entropy,
         cross_entropy,
+        declare,
         huber,
         initialise,
         logloss,
@@ -149,13 +151,13 @@ _HOMES = {
         "rebatchseq sequences stack tobatch unbatchone unstack"
     ),
     "flux_core.errors": (
-        "BackpropError CheckpointError ColumnError DataError Diverged FluxError GraphError MissingFile SettingError "
-        "ShapeError"
+        "BackpropError CheckpointError ColumnError DataError Diverged FluxError FormulaError GraphError MissingFile "
+        "SettingError ShapeError"
     ),
     "flux_core.ir": "Graph Node Param accumulate copyto graph param state",
     "flux_core.layers": (
-        "Affine Chain Dropout Elu Input LeakyRelu OneHot Reshape binary_cross_entropy cross_entropy huber "
-        "initialise logloss mae mse seed"
+        "Affine Chain Dropout Elu Input LeakyRelu OneHot Reshape binary_cross_entropy cross_entropy declare "
+        "huber initialise logloss mae mse seed"
     ),
     "flux_core.model": (
         "Array Capacitor Model SeqModel Stateful back infer interpmodel net parameters reset runmodel runseq "
@@ -193,6 +195,7 @@ __all__ = [
     "Exponential",
     "Fit",
     "FluxError",
+    "FormulaError",
     "Graph",
     "GraphError",
     "Input",
@@ -225,6 +228,7 @@ __all__ = [
     "concat",
     "copyto",
     "cross_entropy",
+    "declare",
     "dropout",
     "elu",
     "equal",

@@ -3,6 +3,7 @@
     FluxError
     ├── BackpropError      no way to run backwards through a model
     ├── GraphError         a graph that cannot mean anything: a cycle, a missing input, mixed dtypes
+    │   ├── FormulaError   a formula that says nothing: every fault with its line and column
     │   └── ShapeError     sizes that do not fit, with the layer path and both shapes
     ├── DataError          a data file that cannot be used: file, row, column      (exit code 65)
     │   ├── MissingFile    a data file that is not there                          (exit code 66)
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class FluxError(Exception):
@@ -45,6 +46,43 @@ class GraphError(FluxError):
 
     def _facts(self) -> dict[str, Any]:
         return {}
+
+
+class Span(NamedTuple):
+    """Characters `column` to `end` (exclusive) of a line of a formula, all counted from 1."""
+
+    line: int
+    column: int
+    end: int
+
+
+class Fault(NamedTuple):
+    """What is wrong in a formula, and the next step; `where` is the key of the net that it stands under (without a
+    span it is the key itself that is wrong)."""
+
+    message: str
+    span: Span | None
+    hint: str | None = None
+    where: str = "forward"
+
+
+class FormulaError(GraphError):
+    """A formula cannot be understood; `faults` are all that is wrong with it, in order."""
+
+    def __init__(self, faults: Sequence[Fault], *, name: str = "") -> None:
+        self.faults = tuple(faults)
+        lines = [
+            fault.where
+            + (f", line {fault.span.line}, column {fault.span.column}" if fault.span else "")
+            + f": {fault.message}"
+            + (f" ({fault.hint})" if fault.hint else "")
+            for fault in self.faults
+        ]
+        super().__init__("\n".join(lines), path=name)
+
+    def within(self, path: str, place: str | None = None) -> Self:
+        """Itself: a formula is read before it is part of a model."""
+        return self
 
 
 class ShapeError(GraphError):

@@ -3,6 +3,7 @@
 from flux_core.layers.affine import Affine
 from flux_core.layers.base import Layer
 from flux_core.layers.chain import Chain, LayerRow, initialise, layer_table
+from flux_core.layers.declared import Declared, Definition, declare
 from flux_core.layers.formula import Formula, Start, Weight
 from flux_core.layers.init import INITIALISERS, initial, seed
 from flux_core.layers.loss import LOSSES, binary_cross_entropy, cross_entropy, huber, logloss, mae, mse
@@ -13,6 +14,8 @@ __all__ = [
     "LOSSES",
     "Affine",
     "Chain",
+    "Declared",
+    "Definition",
     "Dropout",
     "Elu",
     "Formula",
@@ -26,6 +29,7 @@ __all__ = [
     "Weight",
     "binary_cross_entropy",
     "cross_entropy",
+    "declare",
     "huber",
     "initial",
     "initialise",
