@@ -42,7 +42,7 @@ class Compiled:
             seed=run.seed,
             step_place=offset(self.step, self.base),
         )
-        self.rows = encode(self.tape.instructions, self.store)
+        self.code = encode(self.tape.instructions, self.store, self.base)
         self._walk = self.store.function(Kernel.written("walk", "loop"))
 
     def __call__(self, *xs: Any) -> Any:
@@ -51,7 +51,7 @@ class Compiled:
             if node is not None:
                 view = self._view(node)
                 view[...] = np.asarray(x, view.dtype)
-        operands = np.array([offset(self.rows, self.base), len(self.rows), WIDTH], np.int64)
+        operands = np.array([offset(self.code.rows, self.base), len(self.code.rows), WIDTH], np.int64)
         self._walk(self.base.ctypes.data, operands.ctypes.data)
         results = iter([self._view(node).copy() for node in self.layout.schedule.results])
         return _nested(self.graph.output, results)

@@ -20,8 +20,10 @@ from flux_core.engine.elementwise import elementwise_kernel
 from flux_core.engine.kernel import Kernel
 from flux_core.errors import FluxError
 from flux_core.ir import Node
+from flux_core.ops.shape import order_of
 from flux_core.passes.infer import Type, TypeTree
 from flux_core.passes.legalise import reads_of
+from flux_core.passes.schedule import part_of
 from flux_core.philox import Stream
 
 Shape = tuple[int, ...]
@@ -195,6 +197,12 @@ def _copy(c: Context, x: int, y: int, sizes: Shape, source: Shape, target: Shape
     return _written("copy", "move"), (x, y, *columns[0], *columns[1], *columns[2])
 
 
+def copied(source: int, target: int, size: int) -> Instruction:
+    """A copy of `size` float32 numbers."""
+    sizes, ones = (1,) * (AXES - 1) + (size,), (0,) * (AXES - 1) + (1,)
+    return Instruction(_written("copy", "move"), (source, target, *sizes, *ones, *ones), "copy")
+
+
 def _strides(shape: Shape) -> Shape:
     """The distance of neighbours along each axis, in elements."""
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
@@ -206,17 +214,9 @@ def _unit(c: Context, node: Node) -> int:
     return 1 if found.kind == "float" else 2
 
 
-def _part(shape: Shape, index: Any) -> tuple[int, Shape, Shape]:
-    """Where the part of an array that `index` names begins, its sizes and its strides, in elements."""
-    whole = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, _strides(shape))
-    part = whole[index]
-    begin = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    return begin, part.shape, part.strides
-
-
 def _slice(node: Node, c: Context) -> Lowered:
     (x,) = node.inputs
-    begin, sizes, strides = _part(c.shape(x), node.attrs["index"])
+    begin, sizes, strides = part_of(c.shape(x), node.attrs["index"])
     unit = _unit(c, node)
     yield _copy(c, c.place(x) + begin * unit, c.place(node), sizes, strides, _strides(sizes), unit)
 
@@ -225,7 +225,7 @@ def _unslice(node: Node, c: Context) -> Lowered:
     d, _, zero = node.inputs
     out = c.place(node)
     yield _written("fill", "move"), (out, prod(c.shape(node)), c.place(zero))
-    begin, sizes, strides = _part(c.shape(node), node.attrs["index"])
+    begin, sizes, strides = part_of(c.shape(node), node.attrs["index"])
     yield _copy(c, c.place(d), out + begin, sizes, _strides(sizes), strides, 1)
 
 
@@ -250,8 +250,8 @@ def _concat_part(node: Node, c: Context) -> Lowered:
 
 def _transpose(node: Node, c: Context) -> Lowered:
     (x,) = node.inputs
-    shape, axes = c.shape(x), node.attrs["axes"]
-    order = range(len(shape))[::-1] if axes is None else [axis % len(shape) for axis in axes]
+    shape = c.shape(x)
+    order = order_of(node.attrs["axes"], len(shape))
     strides, sizes = tuple(_strides(shape)[axis] for axis in order), c.shape(node)
     yield _copy(c, c.place(x), c.place(node), sizes, strides, _strides(sizes), _unit(c, node))
 

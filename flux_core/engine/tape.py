@@ -9,22 +9,26 @@ that was compiled before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.engine.arena import Flat, aligned
+from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import Context, Instruction, lower
 from flux_core.engine.meetings import meetings
+from flux_core.engine.repeat import Repeated, lower_scan
 from flux_core.engine.store import Store
 from flux_core.engine.tiles import tiled
 from flux_core.ir import Graph, Node, Param, is_leaf
 from flux_core.ops import EVALUATION, Run
 from flux_core.passes import TypeTree
+from flux_core.passes.loops import Loop
 from flux_core.passes.memory import LINE
 from flux_core.passes.pipeline import Work, stages
-from flux_core.passes.schedule import VIEWS, Schedule, units
+from flux_core.passes.schedule import Schedule, is_view, units
 
 WIDTH = 32  # words in a row: an address, up to 29 operands, a tile and a flag
 FLOAT = 4  # bytes
@@ -44,6 +48,7 @@ class Layout:
     inputs: tuple[Node | None, ...]
     constants: tuple[Node, ...]
     stages: Mapping[str, Work]
+    loops: Mapping[Node, Loop] = field(default_factory=dict)
 
 
 def lay_out(
@@ -59,9 +64,10 @@ def lay_out(
     plan = last.schedule
     assert plan is not None, "the pipeline has a stage that makes it"
     leaves = {n.attrs["index"]: n for n in plan.order if n.op == "input"}
-    constants = tuple(n for n in plan.order if n.op == "constant")
+    orders = (plan.order, *(loop.schedule.order for loop in last.loops.values()))
+    constants = tuple(n for order in orders for n in order if n.op == "constant")
     found = tuple(leaves.get(i) for i in range(graph.arity))
-    return Layout(plan, last.types, last.offsets, last.size, found, constants, done)
+    return Layout(plan, last.types, last.offsets, last.size, found, constants, done, last.loops)
 
 
 class Tape:
@@ -94,27 +100,32 @@ class Tape:
             self.constants[start : start + flat.size] = flat
         self._param_place, self._result_place = param_place, result_place
         context = Context(self.place, layout.types, seed, step_place)
-        self.instructions: list[Instruction] = []
+        self.instructions: list[Instruction | Repeated] = []
         for node in layout.schedule.order:
-            if node.op not in VIEWS and not is_leaf(node):
+            if node.op == "scan":
+                self.instructions += lower_scan(node, layout.loops[node], context)
+            elif not is_leaf(node) and not is_view(node, layout.types):
                 self.instructions += lower(node, context)
 
     def memory_of(self, node: Node) -> Flat:
         """The workspace or constant that holds a node's value, float32 (units,)."""
-        owner, size = self.layout.schedule.owner[node], units(self.layout.types[node])
+        plan, size = self.layout.schedule, units(self.layout.types[node])
+        owner, shift = plan.owner[node], plan.shift[node]
         if owner.op == "constant":
-            return self.constants[self._constant_at[owner] :][:size]
-        return self.workspace[self.layout.offsets[owner] :][:size]
+            return self.constants[self._constant_at[owner] + shift :][:size]
+        return self.workspace[self.layout.offsets[owner] + shift :][:size]
 
     def place(self, node: Node) -> int:
         """Where the value of a node lies, in float32 units from the base."""
-        owner = self.layout.schedule.owner[node]
+        if node in self._constant_at:  # also those inside of loops
+            return offset(self.constants, self.base) + self._constant_at[node]
+        owner, shift = self.layout.schedule.owner[node], self.layout.schedule.shift[node]
         if owner.op == "param":
-            return self._param_place(owner.attrs["param"])
+            return self._param_place(owner.attrs["param"]) + shift
         if owner.op == "constant":
-            return offset(self.constants, self.base) + self._constant_at[owner]
+            return self.place(owner) + shift
         own = self._result_place(owner)
-        return offset(self.workspace, self.base) + self.layout.offsets[owner] if own is None else own
+        return (offset(self.workspace, self.base) + self.layout.offsets[owner] if own is None else own) + shift
 
 
 def offset(array: NDArray[np.generic], base: Flat) -> int:
@@ -122,21 +133,86 @@ def offset(array: NDArray[np.generic], base: Flat) -> int:
     return (array.ctypes.data - base.ctypes.data) // FLOAT
 
 
-def encode(instructions: Sequence[Instruction], store: Store) -> NDArray[np.int64]:
-    """Instructions as rows of words, int64 (tiles, WIDTH): address, operands, and last tile and flag.
+@dataclass(frozen=True)
+class Code:
+    """Machine words: `rows` int64 (tiles, WIDTH), and the tables of loops, which rows point to.
+
+    A row is an address, operands, and last its tile and a flag. The row of a loop has the tile -1; its operands are
+    the place of its table, how many rows a step has, the number of steps, and a place for each thread's row. A table
+    has the rows of the first step, what is added to them at every further step, and room for a row of each thread.
+    """
+
+    rows: NDArray[np.int64]
+    tables: tuple[NDArray[np.int64], ...]
+
+    @property
+    def tiles(self) -> int:
+        """How many threads can be of use."""
+        return 1 + max((int(part[:, -2].max()) for part in (self.rows, *self.tables) if len(part)), default=0)
+
+
+def kernels_of(instructions: Iterable[Instruction | Repeated]) -> list[Kernel]:
+    """The kernels that instructions call, those inside of loops included."""
+    found: list[Kernel] = []
+    for one in instructions:
+        found += [inside.kernel for inside in one.first] if isinstance(one, Repeated) else [one.kernel]
+    return found
+
+
+def encode(instructions: Sequence[Instruction | Repeated], store: Store, base: Flat) -> Code:
+    """Instructions as machine words; `base` is the array that places count from.
 
     The flag stands at the first tile of every stage before which threads must meet. Kernels are loaded, or
     compiled once.
     """
-    cut = tiled(instructions)
-    rows = np.zeros((sum(map(len, cut)), WIDTH), np.int64)
-    addresses = store.load([instruction.kernel for instruction in instructions])
+    kernels = kernels_of(instructions)
+    addresses = dict(zip(kernels, store.load(kernels), strict=True))
+    plain = iter(tiled([one for one in instructions if isinstance(one, Instruction)]))
+    rows: list[NDArray[np.int64]] = []
+    tables: list[NDArray[np.int64]] = []
+    for looping, group in groupby(instructions, lambda one: isinstance(one, Repeated)):
+        if looping:
+            for loop in group:
+                assert isinstance(loop, Repeated)
+                table, length = _table(loop, addresses)
+                tables.append(table)
+                header = np.zeros((1, WIDTH), np.int64)
+                place = offset(table, base)
+                header[0, 1:5] = place, length, loop.steps, place + 2 * length * WIDTH * 2
+                header[0, -2:] = -1, 1
+                rows.append(header)
+        else:
+            stages = [next(plain) for _ in group]
+            meets = meetings(stages)
+            meets[0] = meets[0] or bool(tables)  # all threads leave a loop before one goes on
+            rows.append(_rows(stages, meets, addresses))
+    return Code(np.concatenate(rows) if rows else np.zeros((0, WIDTH), np.int64), tuple(tables))
+
+
+def _rows(
+    stages: Sequence[Sequence[Instruction]], meets: Sequence[bool], addresses: Mapping[Kernel, int]
+) -> NDArray[np.int64]:
+    rows = np.zeros((sum(map(len, stages)), WIDTH), np.int64)
     at = 0
-    for stage, address, meet in zip(cut, addresses, meetings(cut), strict=True):
+    for stage, meet in zip(stages, meets, strict=True):
         for number, tile in enumerate(stage):
-            row = rows[at]
-            row[0] = address
-            row[1 : 1 + len(tile.operands)] = tile.operands
-            row[-2:] = number, meet and number == 0
+            rows[at, 0] = addresses[tile.kernel]
+            rows[at, 1 : 1 + len(tile.operands)] = tile.operands
+            rows[at, -2:] = number, meet and number == 0
             at += 1
     return rows
+
+
+def _table(loop: Repeated, addresses: Mapping[Kernel, int]) -> tuple[NDArray[np.int64], int]:
+    """The table of a loop and the number of rows of one step.
+
+    Threads meet where the first step or, following it, the second one needs it; what holds for a step and the next
+    holds for all.
+    """
+    first, second = tiled(loop.first), tiled(loop.second)
+    found = meetings([*first, *second])
+    meets = [a or b for a, b in zip(found[: len(first)], found[len(first) :], strict=True)]
+    rows, strides = _rows(first, meets, addresses), _rows(second, meets, addresses)
+    strides -= rows
+    threads = 1 + int(rows[:, -2].max())
+    return np.concatenate([rows, strides, np.zeros((threads, WIDTH), np.int64)]), len(rows)

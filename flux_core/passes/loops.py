@@ -14,7 +14,7 @@ from typing import NamedTuple
 from flux_core.ir import Graph, Node, topological
 from flux_core.passes.infer import Type, TypeTree
 from flux_core.passes.memory import memory
-from flux_core.passes.schedule import Schedule, schedule, units
+from flux_core.passes.schedule import Schedule, is_view, schedule, units
 
 
 class Target(NamedTuple):
@@ -65,17 +65,18 @@ def loops_of(graph: Graph, types: Mapping[Node, TypeTree]) -> tuple[dict[Node, L
 
 def _laid_out(scan: Node, outputs: tuple[Node, ...], types: Mapping[Node, TypeTree]) -> Loop:
     body: Graph = scan.attrs["body"]
-    first = schedule(body, types)
     homes: dict[Node, Target] = {}
     copies: list[tuple[Node, Target]] = []
-    for i, value in enumerate(first.results):
-        target, owner = Target(i, units(types[value])), first.owner[value]
+    for i, value in enumerate(body.output.inputs):
+        target, owner = Target(i, units(types[value])), value
+        while is_view(owner, types):
+            owner = owner.inputs[0]
         whole = units(types[owner]) == units(types[value])
         if owner.op in ("input", "constant", "param") or owner in homes or not whole:
             copies.append((value, target))
         else:
             homes[owner] = target
-    inputs = [node for node in first.order if node.op == "input"]
+    inputs = [node for node in topological(body.output) if node.op == "input"]
     plan = schedule(body, types, [*homes, *inputs])
     offsets, size = memory(plan.buffers)
     sequence = types[scan.inputs[scan.attrs["states"]]]

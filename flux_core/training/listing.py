@@ -9,11 +9,15 @@ activations (`memory` says whose). Nothing is compiled for this.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 from flux_core.data import Examples
 from flux_core.engine.arena import Flat
+from flux_core.engine.lower import Instruction
 from flux_core.engine.operands import operands_text
+from flux_core.engine.repeat import Repeated
 from flux_core.engine.tape import FLOAT, offset
 from flux_core.engine.tiles import tiled
 from flux_core.training.on_tape import Assembly, TapeEngine
@@ -35,18 +39,43 @@ def tape_text(engine: TapeEngine, examples: Examples, rows: int) -> str:
     """The tape for training on minibatches of `rows` examples, which are like `examples`."""
     assembly = engine.assembly(examples, rows, True)
     regions = _Regions(engine, assembly)
-    tiles = [len(stage) for part in (assembly.before, assembly.after) for stage in tiled(part)]
-    lines = [f"tape of one step on {rows} examples: {len(tiles)} instructions in {sum(tiles)} tiles"]
+    listed = [line for part in (assembly.before, assembly.after) for line in _lines(part, regions)]
+    count, tiles = len(listed), sum(line.tiles for line in listed)
+    lines = [f"tape of one step on {rows} examples: {count} instructions in {tiles} tiles"]
     for name, (place, size) in zip(("x", "y"), assembly.inputs, strict=True):
         lines.append(f"{'gathered':>16}  {name}: {rows} rows of {size} to {regions.name(place)}")
     lines.append(f"{'#':>3} {'tiles':>6} {'kernel':<18} operands")
-    for number, instruction in enumerate((*assembly.before, *assembly.after)):
-        if number == len(assembly.before):
+    checked = len(_lines(assembly.before, regions))
+    for number, line in enumerate(listed):
+        if number == checked:
             lines.append(f"{'checked':>16}  a loss or gradient that is not finite ends the training here")
-        operands = operands_text(instruction, regions.name)
-        what = f"  {instruction.note} ({instruction.reads})" if instruction.reads else ""
-        lines.append(f"{number:>3} {tiles[number]:>6} {instruction.kernel.name:<18} {operands}{what}")
+        lines.append(f"{number:>3} {line.tiles:>6} {line.text}")
     return "\n".join([*lines, "", *regions.map()])
+
+
+class _Line(NamedTuple):
+    tiles: int
+    text: str
+
+
+def _lines(part: Sequence[Instruction | Repeated], regions: _Regions) -> list[_Line]:
+    """A line for each instruction, those of a loop's first step indented under its own."""
+    found: list[_Line] = []
+    plain = iter(tiled([one for one in part if isinstance(one, Instruction)]))
+    for one in part:
+        if isinstance(one, Repeated):
+            found.append(_Line(1, f"loop               {one.steps} steps, of which this is the first:"))
+            inside = zip(one.first, tiled(one.first), strict=True)
+            found += [_Line(len(tiles), f"  {_text(i, regions, 16)}") for i, tiles in inside]
+        else:
+            found.append(_Line(len(next(plain)), _text(one, regions, 18)))
+    return found
+
+
+def _text(instruction: Instruction, regions: _Regions, width: int) -> str:
+    operands = operands_text(instruction, regions.name)
+    what = f"  {instruction.note} ({instruction.reads})" if instruction.reads else ""
+    return f"{instruction.kernel.name:<{width}} {operands}{what}"
 
 
 class _Regions:

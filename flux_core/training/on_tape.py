@@ -24,8 +24,9 @@ from flux_core.data import Examples
 from flux_core.engine.arena import LINE, aligned
 from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import CannotLowerError, Instruction
+from flux_core.engine.repeat import Repeated
 from flux_core.engine.store import Store, default_store
-from flux_core.engine.tape import WIDTH, Layout, Tape, encode, lay_out, offset
+from flux_core.engine.tape import WIDTH, Layout, Tape, encode, kernels_of, lay_out, offset
 from flux_core.engine.update import chunks, norm, update_kernel
 from flux_core.errors import Diverged
 from flux_core.ir import Node, Param, is_leaf
@@ -49,7 +50,7 @@ class Assembly:
     """A tape for one size of minibatch, not yet machine code; `before` comes before the look at the loss."""
 
     tape: Tape
-    before: tuple[Instruction, ...]
+    before: tuple[Instruction | Repeated, ...]
     after: tuple[Instruction, ...]
     loss: int
     inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
@@ -57,11 +58,12 @@ class Assembly:
 
 @dataclass(frozen=True)
 class Program:
-    """An assembly as the loop wants it; `checked` rows come before the look at the loss."""
+    """An assembly as the loop wants it; `checked` rows come before the look at the loss, `tables` are of scans."""
 
     assembly: Assembly
     rows: NDArray[np.int64]
     checked: int
+    tables: tuple[NDArray[np.int64], ...]
     crew: Crew
 
 
@@ -145,7 +147,7 @@ class TapeEngine(Engine):
             for rows in (size if len(examples) >= size else 0, rest):
                 if rows:
                     assembly = self.assembly(examples, rows, training)
-                    kernels += [i.kernel for i in (*assembly.before, *assembly.after)]
+                    kernels += kernels_of((*assembly.before, *assembly.after))
         self.store.load(kernels)
 
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
@@ -269,10 +271,10 @@ class TapeEngine(Engine):
         key = (rows, training)
         if key not in self._programs:
             assembly = self.assembly(examples, rows, training)
-            before, after = encode(assembly.before, self.store), encode(assembly.after, self.store)
-            words = np.concatenate([before, after])
-            threads = min(self.threads, 1 + int(words[:, -2].max()))
-            self._programs[key] = Program(assembly, words, len(before), Crew(threads))
+            before, after = (encode(part, self.store, self.arena.x) for part in (assembly.before, assembly.after))
+            words = np.concatenate([before.rows, after.rows])
+            crew = Crew(min(self.threads, max(before.tiles, after.tiles)))
+            self._programs[key] = Program(assembly, words, len(before.rows), before.tables, crew)
         return self._programs[key]
 
     def _assembled(self, types: tuple[Type, ...], rows: int, training: bool) -> Assembly:

@@ -8,7 +8,8 @@
         tape[checked:]                                     optimiser, sums of metrics
 
 Every thread runs the loop. A row of the tape ends with its tile and a flag: thread t of T runs the tiles t, t + T,
-..., and where the flag stands all threads meet first. Which thread runs a tile changes no bit of it.
+..., and where the flag stands all threads meet first. Which thread runs a tile changes no bit of it. The row of a
+loop has no tile: all threads enter it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,29 @@ from flux_core.engine.kernels.threads import meet
 
 
 @njit(error_model="numpy", forceinline=True)
+def repeat(arena: Any, header: Any, width: Any, thread: Any, threads: Any, gate: Any, met: Any) -> Any:
+    """Run this thread's tiles of a loop, step after step; returns how often the threads have met.
+
+    header: 0, table, rows of a step, steps, room for a row of each thread. Behind the rows of the first step the
+    table has what is added to them at every further step.
+    """
+    length, words = header[2], width - 2
+    code = as_int64(at(arena, header[1]))
+    own = at(as_int64(at(arena, header[4])), thread * width)
+    for t in range(header[3]):
+        for q in range(length):
+            row, stride = at(code, q * width), at(code, (length + q) * width)
+            if threads > 1 and row[width - 1]:
+                met += 1
+                meet(gate, threads, met)
+            if row[width - 2] % threads == thread:
+                for j in range(words):
+                    own[j] = row[j] + t * stride[j]
+                call(own[0], arena, at(own, 1))
+    return met
+
+
+@njit(error_model="numpy", forceinline=True)
 def part(
     arena: Any, code: Any, width: Any, begin: Any, end: Any, thread: Any, threads: Any, gate: Any, met: Any
 ) -> Any:
@@ -32,7 +56,9 @@ def part(
         if threads > 1 and row[width - 1]:
             met += 1
             meet(gate, threads, met)
-        if row[width - 2] % threads == thread:
+        if row[width - 2] < 0:
+            met = repeat(arena, row, width, thread, threads, gate, met)
+        elif row[width - 2] % threads == thread:
             call(row[0], arena, at(row, 1))
     return met
 
@@ -86,5 +112,4 @@ def steps(arena: Any, operands: Any) -> None:
 def walk(arena: Any, operands: Any) -> None:
     """operands: place of the tape, its length, its width: every instruction once."""
     code = as_int64(at(arena, operands[0]))
-    for q in range(operands[1]):
-        call(code[q * operands[2]], arena, at(code, q * operands[2] + 1))
+    part(arena, code, operands[2], 0, operands[1], 0, 1, code, 0)

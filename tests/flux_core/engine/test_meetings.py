@@ -1,5 +1,6 @@
 """Where threads meet: enough that no order of the tiles between two meetings changes a bit, and nowhere else."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -75,13 +76,14 @@ def flat(results):
 
 def check(compiled, xs, orders=3):
     """Every order that threads may take gives the same bits."""
-    rows, wanted = compiled.rows, flat(compiled(*xs))
+    code, wanted = compiled.code, flat(compiled(*xs))
+    rows = code.rows
     for seed in [None, *range(orders)]:
-        compiled.rows = shuffled(rows, None if seed is None else np.random.default_rng(seed))
-        assert len(compiled.rows) == len(rows)
+        compiled.code = replace(code, rows=shuffled(rows, None if seed is None else np.random.default_rng(seed)))
+        assert len(compiled.code.rows) == len(rows)
         for a, b in zip(flat(compiled(*xs)), wanted, strict=True):
             np.testing.assert_array_equal(a, b)
-    compiled.rows = rows
+    compiled.code = code
 
 
 def places(tile, written):
@@ -126,7 +128,7 @@ def test_no_order_of_the_tiles_of_a_row_changes_a_bit(everything_is_cut, monkeyp
     check(compiled, xs)
     monkeypatch.setattr(tiles, "LEAST", np.inf)
     whole = Compiled(graph, types, run=run)
-    assert len(whole.rows) == len(whole.tape.instructions)
+    assert len(whole.code.rows) == len(whole.tape.instructions)
     for a, b in zip(compiled(*xs), whole(*xs), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b[np.isfinite(b)]).max(initial=0))
 
@@ -140,7 +142,7 @@ def test_a_training_step_meets_only_where_it_must():
         *("gemm", "reduce_sum", "gemm", "gemm", "gemm")  # the second product; the loss; the gradient of each weight
     ]
     assert all(len(s) == 2 for s in stages if s[0].kernel.name != "reduce_sum"), "all but sums are cut"
-    assert compiled.rows[:, -1].sum() == sum(flags)
+    assert compiled.code.rows[:, -1].sum() == sum(flags)
     check(compiled, xs)
     assert not unsafe(stages, flags)
     for number in np.flatnonzero(flags):  # planted: a flag is removed
@@ -152,8 +154,8 @@ def test_a_removed_meeting_changes_bits():
     """What `check` looks for is there to be found: without any one of the flags some order gives other numbers."""
     graph, types, xs = step()
     compiled = Compiled(graph, types)
-    for row in np.flatnonzero(compiled.rows[:, -1]):
-        compiled.rows[row, -1] = 0
+    for row in np.flatnonzero(compiled.code.rows[:, -1]):
+        compiled.code.rows[row, -1] = 0
         with pytest.raises(AssertionError):
             check(compiled, xs, orders=20)
         compiled = Compiled(graph, types)
@@ -203,7 +205,7 @@ def test_a_kernel_that_nobody_knows_is_waited_for():
 
 def test_small_tapes_are_not_cut():
     graph, types, _ = step(((16, 4), (4, 16), (16,), (16, 3), (3,)))
-    rows = Compiled(graph, types).rows
+    rows = Compiled(graph, types).code.rows
     assert not rows[:, -2:].any()
 
 
@@ -224,7 +226,7 @@ def test_sum_of_squares_and_update_are_cut_without_a_change_of_bits(monkeypatch)
             *norm(size, size, 4 * size + 64, 4 * size + 32),
             Instruction(kernel, (0, size, 2 * size, 3 * size, 4 * size, size, 70_000), "update"),
         ]
-        rows = encode(instructions, default_store())
+        rows = encode(instructions, default_store(), memory).rows
         assert (len(rows), rows[:, -1].tolist()) == (
             (3, [0, 0, 0]) if least else (5, [0, 0, 1, 0, 0])  # the chunks are added when all are there
         )

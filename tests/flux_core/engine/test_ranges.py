@@ -60,7 +60,7 @@ def check(compiled, xs):
             compiled._view(node)[...] = x
     begin = offset(memory, base)
     for instruction in compiled.tape.instructions:
-        row = encode([instruction], default_store())
+        row = encode([instruction], default_store(), base).rows
         operands = np.array([offset(row, base), len(row), WIDTH], np.int64)
         may_read, may_write = np.zeros(memory.size, bool), np.zeros(memory.size, bool)
         for box in touched(instruction):
