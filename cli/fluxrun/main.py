@@ -14,7 +14,20 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands import check, components, doctor, graph, ls, schema, show, train, warmup
+from fluxrun.commands import (
+    check,
+    components,
+    doctor,
+    evaluate,
+    graph,
+    ls,
+    predict,
+    resume,
+    schema,
+    show,
+    train,
+    warmup,
+)
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -53,9 +66,12 @@ def options(
 
 COMMANDS = (
     (train, train.train),
+    (resume, resume.resume),
     (check, check.check),
     (show, show.show),
     (graph, graph.graph),
+    (evaluate, evaluate.evaluate),
+    (predict, predict.predict),
     (components, components.components),
     (schema, schema.schema),
     (ls, ls.ls),

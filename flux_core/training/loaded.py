@@ -71,9 +71,15 @@ class Trained:
         x, notes = self.preprocessing.encode(self._table(rows) if self.columns else self._array(rows))
         for note in notes:
             warnings.warn(note, stacklevel=3)
-        if x.shape[1:] != self.model.shape:
-            raise DataError(f"an example has shape {x.shape[1:]}, the model was trained with {self.model.shape}")
+        self.require(x)
         return x
+
+    def require(self, x: NDArray[Any], file: str | Path | None = None) -> None:
+        """Raise DataError where encoded examples have another shape than those of the training."""
+        if x.shape[1:] != self.model.shape:
+            raise DataError(
+                f"an example has shape {x.shape[1:]}, the model was trained with {self.model.shape}", file=file
+            )
 
     def decided(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Outputs as classes, or as numbers in the units of the data."""

@@ -134,7 +134,7 @@ class Fit:
         rate = self._rate(at.step - 1)
         metrics = self.meter.values("train")
         if self.dataset.valid is not None:
-            metrics |= self._evaluate("valid", self.dataset.valid)
+            metrics |= self.evaluate("valid", self.dataset.valid)
         improved = self._close_epoch(metrics)
         yield EpochEnded(
             at.epoch, at.step, metrics, rate, time.monotonic() - began, rows / max(seconds, 1e-9), improved
@@ -179,13 +179,14 @@ class Fit:
             for name, array in self.best.items():
                 self.engine.params[name].x[...] = array
         if self.dataset.test is not None:
-            metrics = self._evaluate("test", self.dataset.test)
+            metrics = self.evaluate("test", self.dataset.test)
             self.at.final |= metrics
             if self.at.best is not None:
                 self.at.best |= metrics
             yield Tested(self.at.epoch, self.at.step, metrics)
 
-    def _evaluate(self, split: str, examples: Examples) -> dict[str, float]:
+    def evaluate(self, split: str, examples: Examples) -> dict[str, float]:
+        """The loss and the metrics of examples with the weights of now, under the name of the split."""
         meter = Meter(self.metrics)
         self.dataset.require_whole()
         self.engine.evaluate(examples, meter)

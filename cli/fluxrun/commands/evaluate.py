@@ -1,0 +1,56 @@
+"""fluxrun evaluate RUN [DATA]: the metrics of a trained model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun evaluate last
+  fluxrun evaluate last configs/data/iris.csv --json
+"""
+
+
+class Split(StrEnum):
+    """The splits of a run's data."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
+
+
+def evaluate(
+    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    data: Annotated[str | None, typer.Argument(help="A file with rows and answers; by default the run's own.")] = None,
+    split: Annotated[Split, typer.Option(help="Which split of the run's own data.")] = Split.test,
+    runs: Runs = "runs",
+    threads: Annotated[int | None, typer.Option(min=1, envvar="FLUXRUN_THREADS", help="How many at most.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a trained model on its test split, or on a file that it has never seen."""
+
+    def work() -> int:
+        from fluxrun.jobs.evaluate import evaluate as measure
+        from fluxrun.render.numbers import number
+        from fluxrun.render.stream import say
+        from fluxrun.spec.text import visible
+
+        found = measure(which, data, split, Path(runs), threads)
+        if as_json:
+            print_json(found.to_json())
+            return 0
+        for note in found.notes:
+            say(f"note: {visible(note)}")
+        say(f"{visible(str(found.run))}: {found.examples:,} examples of {visible(data or f'the {split} split')}")
+        for name, value in found.metrics.items():
+            print(f"{name} {number(value)}")
+        return 0
+
+    guard(work, debug)

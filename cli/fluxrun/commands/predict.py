@@ -1,0 +1,47 @@
+"""fluxrun predict RUN DATA: what a trained model says about new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, Runs, guard
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun predict last configs/data/iris.csv
+  fluxrun predict last configs/data/iris.csv -o predictions.csv
+"""
+
+
+def predict(
+    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    data: Annotated[str, typer.Argument(help="A file with rows such as those of the training; answers may be there.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout.")
+    ] = None,
+    runs: Runs = "runs",
+    debug: Debug = False,
+) -> None:
+    """Predict for the rows of a file: all of its columns, then the prediction and the probability of each class."""
+
+    def work() -> int:
+        from fluxrun.jobs.predict import check_output, write
+        from fluxrun.jobs.predict import predict as say_what
+        from fluxrun.render.stream import say
+        from fluxrun.spec.text import visible
+
+        check_output(output)
+        found = say_what(which, data, Path(runs))
+        for note in found.new.notes:
+            say(f"note: {visible(note)}")
+        if output is None:
+            print(found.table(), end="")
+        else:
+            write(found, Path(output))
+            say(f"{visible(output)}: {len(found.values):,} predictions")
+        return 0
+
+    guard(work, debug)

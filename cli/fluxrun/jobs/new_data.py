@@ -1,0 +1,113 @@
+"""A data file that a run has never seen, as its model takes it.
+
+    new.csv  ──the run's delimiter, header, marks──▶ Table    columns by name
+    new.npz  ──the run's names of arrays────────────▶ x, y
+    new.npy, idx files                               x
+
+What a model has learnt from decides what it can be given: a table for a table, an array for arrays, text for text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flux_core.errors import ColumnError, DataError
+from fluxrun.jobs.expect import UsageError
+from fluxrun.spec.part import Component
+from fluxrun.spec.problems import near
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flux_core.data.preprocessing import Preprocessing
+    from flux_core.data.table import Table
+
+MAX_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class NewData:
+    """The encoded rows of a file; a table also has its columns as they were, with `first` rows before the first x."""
+
+    path: Path
+    x: NDArray[Any]
+    notes: tuple[str, ...]
+    table: Table | None = None
+    y: NDArray[Any] | None = None
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """The columns of the file; none for arrays."""
+        return {} if self.table is None else self.table.columns
+
+    @property
+    def ahead(self) -> int:
+        """How many rows of the table stand before the first that has a prediction."""
+        return 0 if self.table is None else len(self.table.lines) - len(self.x)
+
+
+def read_new(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
+    """Read and encode a file for a model; `data` are the arguments of its source.
+
+    Raises MissingFile, DataError with file, row and column, UsageError for a kind of file that the model cannot take.
+    """
+    if preprocessing.vocabulary is not None:
+        raise UsageError("this model continues text: `fluxrun sample` lets it write")
+    return _table(path, preprocessing, data) if preprocessing.columns else _arrays(path, preprocessing, data)
+
+
+def _table(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
+    from flux_core.data.table import read_table
+
+    if path.suffix in (".npz", ".npy"):
+        raise UsageError(f"the model has learnt from a table with columns: give it a text table, not {path.name!r}")
+    header, delimiter = getattr(data, "header", True), getattr(data, "delimiter", ",")
+    table = read_table(path, header=header, delimiter=delimiter, limit=getattr(data, "max_bytes", MAX_BYTES))
+    try:
+        x, notes = preprocessing.encode(table.columns, file=path, lines=table.lines)
+    except ColumnError as error:  # of this file, not of a spec
+        absent = [column.name for column in preprocessing.columns if column.name not in table.columns]
+        raise DataError(error.reason, file=path, hint=near(absent[0], table.names) or _has(table)) from None
+    return NewData(path, x, notes, table)
+
+
+def _has(table: Table) -> str:
+    names = ", ".join(map(repr, table.names[:10]))
+    return f"the columns are: {names}" + (", ..." if len(table.names) > 10 else "")
+
+
+def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
+    from flux_core.data.archive import map_array, read_array
+    from flux_core.data.idx import read_idx
+
+    limit = getattr(data, "max_bytes", MAX_BYTES)
+    x, y = "x", "y"
+    if hasattr(data, "target"):  # an archive names its arrays, other sources have files of their own
+        x, y = getattr(data, "features", x), getattr(data, "target", y)
+    target = None
+    try:
+        if path.suffix == ".npz":
+            values = read_array(path, x, "features", limit)
+            target = _target(path, y, limit)
+        elif path.suffix == ".npy":
+            values = map_array(path)
+        elif path.suffix == ".csv":
+            raise UsageError(f"the model has learnt from arrays: give it .npz, .npy or idx files, not {path.name!r}")
+        else:
+            values = read_idx(path, limit)
+    except ColumnError as error:
+        raise DataError(error.reason, file=path, hint=error.hint) from None
+    return NewData(path, preprocessing.encode_array(values, file=path, name=x), (), None, target)
+
+
+def _target(path: Path, name: str, limit: int) -> Any:
+    """The array of the answers, None where there is none: not everybody who asks knows the answers."""
+    from flux_core.data.archive import read_array
+
+    try:
+        return read_array(path, name, "target", limit)
+    except ColumnError:
+        return None

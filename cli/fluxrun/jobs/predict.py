@@ -1,0 +1,112 @@
+"""Predictions of a trained model for the rows of a file, as a table or as arrays.
+
+size,colour        size,colour,prediction,probability_a,probability_b         classes: the most likely, and all shares
+1.5,red      ──▶   1.5,red,a,0.93,0.07
+                   size,colour,prediction                                     numbers: in the units of the data
+
+All columns of the file are kept, used or not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flux_core import fsio
+from fluxrun.jobs.expect import UsageError
+from fluxrun.jobs.new_data import NewData, read_new
+from fluxrun.spec.load import load
+from fluxrun.store.listing import find
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMS = (".csv", ".npz")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about the rows of a file; `shares` are the probabilities of its classes, if it has any."""
+
+    new: NewData
+    values: NDArray[Any]  # (rows,) names or numbers, or (rows, targets)
+    shares: NDArray[Any] | None
+    classes: tuple[str, ...]
+    delimiter: str
+
+    def table(self) -> str:
+        """The file's columns with the predictions behind them."""
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
+        kept, added = list(self.new.columns), self._columns()
+        writer.writerow([*kept, *_free((name for name, _ in added), kept)])
+        cells = [*self.new.columns.values(), *(self._padded(column) for _, column in added)]
+        writer.writerows(zip(*cells, strict=True))
+        return text.getvalue()
+
+    def archive(self) -> bytes:
+        """An .npz file: prediction, probability, classes, and the file's columns as text."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {"prediction": self.values}
+        if self.shares is not None:
+            arrays |= {"probability": self.shares, "classes": np.array(self.classes)}
+        names = _free(self.new.columns, list(arrays))
+        kept = (cells[self.new.ahead :] for cells in self.new.columns.values())
+        arrays |= {name: np.array(cells) for name, cells in zip(names, kept, strict=True)}
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **arrays)
+        return stream.getvalue()
+
+    def _columns(self) -> list[tuple[str, list[str]]]:
+        """The new columns, by name."""
+        if self.shares is not None:
+            shares = [(f"probability_{name}", column) for name, column in zip(self.classes, self.shares.T, strict=True)]
+            return [("prediction", self.values.tolist()), *((name, [f"{p:.6g}" for p in c]) for name, c in shares)]
+        if self.values.ndim == 1:
+            return [("prediction", [f"{value:.9g}" for value in self.values])]
+        return [(f"prediction_{i}", [f"{value:.9g}" for value in column]) for i, column in enumerate(self.values.T)]
+
+    def _padded(self, column: list[str]) -> list[str]:
+        """A window's prediction stands at its last row; the rows before the first have none."""
+        return [""] * self.new.ahead + column
+
+
+def predict(which: str, data: str, runs: Path) -> Predictions:
+    """Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError."""
+    from flux_core.training import load as load_model
+
+    run = find(runs, which)
+    arguments = load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data.arguments
+    trained = load_model(run.folder)
+    new = read_new(Path(data), trained.preprocessing, arguments)
+    trained.require(new.x, new.path)
+    outputs = trained.run(new.x)
+    shares = trained.shares(outputs) if trained.task == "classification" else None
+    return Predictions(new, trained.decided(outputs), shares, trained.classes, getattr(arguments, "delimiter", ","))
+
+
+def check_output(path: str | None) -> None:
+    """Raise UsageError, before anything is computed, for a file of a kind that is not written."""
+    if path is not None and Path(path).suffix not in FORMS:
+        raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
+
+
+def write(predictions: Predictions, path: Path) -> None:
+    """Put the file in its place, whole or not at all. Raises OSError."""
+    content = predictions.archive() if path.suffix == ".npz" else predictions.table().encode()
+    fsio.write_atomically(path, content)
+
+
+def _free(names: Iterator[str] | Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Names that differ from those that are taken, by underscores behind them."""
+    found: list[str] = []
+    for name in names:
+        while name in taken or name in found:
+            name += "_"
+        found.append(name)
+    return found
