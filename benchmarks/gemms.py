@@ -39,7 +39,8 @@ class Products:
         from flux_core.ops import Run
         from flux_core.passes import Type
         from flux_core.training.stepper import Stepper
-        from fluxrun.jobs.train import Request, prepare
+        from fluxrun.jobs.request import Request
+        from fluxrun.jobs.train import prepare
 
         built = prepare(Request(str(spec))).built
         plan, train = built.plan, built.dataset.train

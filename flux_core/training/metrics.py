@@ -190,6 +190,11 @@ class Meter:
             self.sums[i] = found if before is None else before + found
 
     @property
+    def names(self) -> list[str]:
+        """What it measures, in the order of `values`."""
+        return ["loss", *(metric.label for metric in self.metrics)]
+
+    @property
     def mean_loss(self) -> float:
         """The loss over the rows so far."""
         return self.loss / self.rows if self.rows else float("nan")

@@ -145,7 +145,7 @@ def restore(
     for name in ("stopper", "leader"):
         kept[name] = Tracker(**kept[name])
     for name in ("best", "final"):
-        kept[name] = _numbers(kept[name])
+        kept[name] = _numbers(kept[name], meter)
     if meta["schedule"]["name"] != resolved["name"]:
         kept["schedule"] = schedule.start()
     best = {name.removeprefix("best/"): array for name, array in tensors.items() if name.startswith("best/")}
@@ -178,5 +178,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _numbers(metrics: dict[str, Any] | None) -> dict[str, float] | None:
-    return None if metrics is None else {name: float(value) for name, value in metrics.items()}
+def _numbers(metrics: dict[str, Any] | None, meter: Meter) -> dict[str, float] | None:
+    """Metrics as they went in, in the order in which a training tells them."""
+    if metrics is None:
+        return None
+    order = [f"{split}.{name}" for split in ("train", "valid", "test") for name in meter.names]
+    known = {name: place for place, name in enumerate(order)}
+    return {name: float(metrics[name]) for name in sorted(metrics, key=lambda name: known.get(name, len(known)))}

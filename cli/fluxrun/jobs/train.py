@@ -3,46 +3,51 @@
     load ─▶ build (data, model) ─▶ claim the folder ─▶ events ─▶ Outcome
             nothing is on the disk before this point ┘    └─▶ RunWriter, and whoever listens
 
-Whatever ends a training, run.json says so before the error goes on its way.
+Whatever ends a training, run.json says so before the error goes on its way. A training that goes on (`resume`) takes
+the same way with a folder and a state that are there already.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flux_core.caches.facts import file_digest
 from flux_core.errors import Diverged
-from fluxrun.jobs.expect import Expectation
+from fluxrun.jobs.existing import started_meanwhile
+from fluxrun.jobs.request import Listener, Outcome, Request
 from fluxrun.jobs.signals import Signals
 from fluxrun.spec.build import Built, build
+from fluxrun.spec.flat import flat
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
+from fluxrun.store.asked import asked_key, reading
 from fluxrun.store.environment import environment
-from fluxrun.store.fingerprint import FORMAT, fingerprint
+from fluxrun.store.fingerprint import fingerprint
 from fluxrun.store.folder import claim, next_folder
-from fluxrun.store.record import VERSION, Record, now
+from fluxrun.store.hold import arranged, held
+from fluxrun.store.listing import Run
+from fluxrun.store.record import FORMAT, VERSION, Record, now
 
 if TYPE_CHECKING:
+    from flux_core.training.events import TrainState
     from flux_core.training.loop import Fit
     from fluxrun.store.writer import RunWriter
 
 
 @dataclass(frozen=True)
-class Request:
-    """A training as it was asked for."""
+class Going:
+    """A run that goes on: where it stands (None: nothing is saved yet), and what changes from here on."""
 
-    config: str
-    overrides: tuple[str, ...] = ()
-    name: str | None = None
-    runs: Path = Path("runs")
-    max_steps: int | None = None
-    max_seconds: float | None = None
-    threads: int | None = None
-    expect: tuple[Expectation, ...] = ()
+    run: Run
+    state: TrainState | None
+    changes: tuple[str, ...] = ()  # overrides
+    inexact: tuple[str, ...] = ()  # why the rest is not that of an unbroken training
 
 
 @dataclass(frozen=True)
@@ -52,86 +57,96 @@ class Prepared:
     request: Request
     loaded: Loaded
     built: Built
-    fit: Fit
     files: tuple[tuple[Path, str], ...]  # data files and their digests
     digest: str
+    going: Going | None = None
+    notes: tuple[str, ...] = ()  # things worth saying to the user
+
+    @cached_property
+    def fit(self) -> Fit:
+        """The trainer. Raises CheckpointError for a state that does not fit."""
+        from flux_core.training.loop import Fit
+
+        going = self.going
+        state, exact = (going.state, not going.inexact) if going else (None, True)
+        return Fit(self.built.model, self.built.dataset, self.built.plan, state, exact=exact)
 
     @property
     def folder(self) -> Path:
-        """The folder that it would get now."""
+        """The folder that it has, or would get now."""
+        if self.going is not None:
+            return self.going.run.folder
         return next_folder(self.request.runs, self.built.spec.name, self.digest)
-
-
-@dataclass
-class Outcome:
-    """How a training ended."""
-
-    run: Path
-    status: str
-    reason: str | None = None
-    epochs: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    best: dict[str, Any] | None = None
-    best_epoch: int | None = None
-    final: dict[str, Any] = field(default_factory=dict)
-    unmet: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """What `train --json` prints."""
-        names = ("status", "reason", "epochs", "steps", "seconds", "best", "best_epoch", "final")
-        return {"run": str(self.run), **{name: getattr(self, name) for name in names}}
-
-
-class Listener:
-    """Hears what happens; a renderer overrides what it shows."""
-
-    def claimed(self, folder: Path, prepared: Prepared) -> None: ...
-    def event(self, event: object) -> None: ...
-    def interrupted(self, name: str) -> None: ...
 
 
 def prepare(request: Request) -> Prepared:
     """Load and check everything. Raises SpecError, DataError, MissingFile, UsageError."""
-    from flux_core.training.loop import Fit
+    return prepare_loaded(request, load(request.config, request.overrides, request.name))
 
-    loaded = load(request.config, request.overrides, request.name)
+
+def prepare_loaded(request: Request, loaded: Loaded) -> Prepared:
+    """The same with a spec that is loaded. Raises as `prepare`."""
     built = build(loaded, max_steps=request.max_steps, threads=request.threads)
     names = metric_names(built.spec, built.facts.splits)
     for expectation in request.expect:
         expectation.require_known(names)
-    fit = Fit(built.model, built.dataset, built.plan)
     files = tuple((path, file_digest(path)) for path in built.source.files())
-    digest = fingerprint(built.spec, [of_file for _, of_file in files])
-    return Prepared(request, loaded, built, fit, files, digest)
+    return Prepared(request, loaded, built, files, fingerprint(built.spec, [digest for _, digest in files]))
 
 
 def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
-    """Claim a folder and train. Raises RunFolderError, OSError; the record is right in any case."""
+    """Claim a folder and train, or go on with a run that is held. Raises RunFolderError, OSError, CheckpointError.
+
+    The record is right in any case. With `if_missing`, a training that was started meanwhile is not started again.
+    """
+    going, request = prepared.going, prepared.request
+    described, resolved = _description(prepared), to_yaml(prepared.built.spec)
+    if going is not None:
+        record = Record(going.run.folder, dict(going.run.values))
+        return _carry_out(prepared, record, lambda w: w.go_on(going.state, resolved, described), listener, signals)
+    with ExitStack() as holding:
+        arranging = holding.enter_context(ExitStack())
+        if request.if_missing:
+            arranging.enter_context(arranged(request.runs))
+            if (other := started_meanwhile(request, prepared.digest)) is not None:
+                return Outcome.of(other)
+        folder = claim(request.runs, prepared.built.spec.name, prepared.digest)
+        holding.enter_context(held(folder))
+
+        def start(writer: RunWriter) -> None:
+            writer.start(prepared.loaded.text, resolved, described)
+            arranging.close()  # whoever looks now finds the run
+
+        return _carry_out(prepared, Record(folder), start, listener, signals)
+
+
+def _carry_out(
+    prepared: Prepared, record: Record, begin: Callable[[RunWriter], None], listener: Listener, signals: Signals
+) -> Outcome:
     from fluxrun.store.writer import RunWriter
 
-    folder = claim(prepared.request.runs, prepared.built.spec.name, prepared.digest)
-    record = Record(folder)
-    outcome = Outcome(folder, "failed")
+    at = prepared.fit.at
+    outcome = Outcome(record.folder, "failed", None, at.epoch, at.step, 0.0, at.best, at.best_epoch, dict(at.final))
+    before = record.values.get("seconds") or 0.0
     started = time.monotonic()
     try:
-        every = prepared.built.spec.train.checkpoint.every_minutes
-        writer = RunWriter(record, last_seconds=60.0 * every)
-        writer.start(prepared.loaded.text, to_yaml(prepared.built.spec), _description(prepared))
-        listener.claimed(folder, prepared)
+        kept = prepared.built.spec.train.checkpoint
+        by_epoch = kept.every_steps is None
+        writer = RunWriter(record, last_seconds=60.0 * kept.every_minutes, keep=kept.keep, by_epoch=by_epoch)
+        begin(writer)
+        listener.claimed(record.folder, prepared)
         try:
             _loop(prepared.fit, prepared.request, writer, listener, signals, outcome)
         except Diverged as error:
             outcome.status, outcome.reason, outcome.steps = "diverged", str(error), error.step
             outcome.seconds = time.monotonic() - started
             writer.flush()
+        outcome.seconds += before
+        outcome.judge(prepared.request.expect)
     except BaseException as error:
-        outcome.reason, outcome.seconds = f"{type(error).__name__}: {error}", time.monotonic() - started
+        outcome.reason, outcome.seconds = f"{type(error).__name__}: {error}", before + time.monotonic() - started
         _close(record, outcome, quietly=True)
         raise
-    values = {**outcome.final, **(outcome.best or {})}
-    if outcome.status in ("finished", "stopped"):
-        outcome.unmet = tuple(e.text for e in prepared.request.expect if not e.met(values))
     _close(record, outcome)
     return outcome
 
@@ -175,9 +190,9 @@ def _loop(
 
 def _description(prepared: Prepared) -> dict[str, Any]:
     """What run.json says from the start."""
-    request, built = prepared.request, prepared.built
+    request, built, loaded = prepared.request, prepared.built, prepared.loaded
     origin = Path(request.config).parent if request.config != "-" else Path()
-    return {
+    described = {
         "version": VERSION,
         "name": built.spec.name,
         "status": "running",
@@ -185,10 +200,17 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "created": now(),
         "ended": None,
         "hash": prepared.digest,
+        "exact": True,
         "format": FORMAT,
         "config": request.config,
-        "overrides": list(prepared.loaded.overrides),
+        "overrides": list(loaded.overrides),
         "options": {name: getattr(request, name) for name in ("name", "max_steps", "max_seconds", "threads")},
+        "asked": {
+            "key": asked_key(loaded.text, request.config, loaded.overrides, request.name),
+            "bases": [[path, reading(text)] for path, text in loaded.bases],
+        },
+        "resumed": [],
+        "spec": flat(built.spec),
         "seed": built.spec.seed,
         "engine": prepared.fit.engine.name,
         "threads": prepared.fit.engine.threads,
@@ -201,6 +223,28 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "best_epoch": None,
         "final": {},
         **environment(origin),
+    }
+    return described if prepared.going is None else described | _history(prepared.going)
+
+
+def _history(going: Going) -> dict[str, Any]:
+    """What run.json keeps and adds when a run goes on."""
+    values, state = going.run.values, going.state
+    position = {"epoch": 0, "step": 0} if state is None else state.meta["position"]
+    note = {
+        "time": now(),
+        "epoch": position["epoch"],
+        "step": position["step"],
+        "hash": values.get("hash"),  # until here
+        "overrides": list(going.changes),
+        "inexact": list(going.inexact),
+    }
+    kept = ("created", "config", "overrides", "best", "best_epoch", "final", "seconds", "epochs", "steps", "git")
+    return {
+        **{name: values[name] for name in kept if name in values},
+        "exact": bool(values.get("exact", True)) and not going.inexact,
+        "asked": None if going.changes else values.get("asked"),  # the command that began it means another training
+        "resumed": [*(values.get("resumed") or ()), note],
     }
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.training.events import EpochEnded, Progress, Started
-from fluxrun.jobs.train import Listener, Outcome, Prepared
+from fluxrun.jobs.request import Listener, Outcome
+from fluxrun.jobs.train import Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
 from fluxrun.render.summary import closing, opening, started

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flux_core.training.events import EpochEnded, Started
-from fluxrun.jobs.train import Listener, Outcome, Prepared
+from fluxrun.jobs.request import Listener, Outcome
+from fluxrun.jobs.train import Prepared
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
 from fluxrun.render.summary import closing, opening, started

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flux_core.training.events import Started
 from fluxrun.jobs.duration import show_duration
-from fluxrun.jobs.train import Outcome, Prepared
+from fluxrun.jobs.request import Outcome
 from fluxrun.render.numbers import count, counted, number
 from fluxrun.spec.text import visible
+
+if TYPE_CHECKING:
+    from flux_core.training.events import Started
+    from fluxrun.jobs.train import Prepared
 
 
 def opening(prepared: Prepared, name: str) -> list[str]:
@@ -18,7 +21,7 @@ def opening(prepared: Prepared, name: str) -> list[str]:
     parts = [("train", data.train), ("valid", data.valid), ("test", data.test)]
     sizes = ", ".join(f"{count(len(part))} {split}" for split, part in parts if part is not None)
     what = f"{len(data.classes)} classes" if data.classes else "regression"
-    notes = list(data.notes)
+    notes = [*prepared.notes, *data.notes]
     if prepared.fit.interpreted is not None:
         notes.append(f"interpreted, which takes longer: {prepared.fit.interpreted}")
     return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in notes)]

@@ -23,13 +23,16 @@ from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, describe, plain
 MAX_FILES = 10
 
 
-def compose(tree: Node, problems: Problems, seen: tuple[str, ...]) -> Node:
-    """The expanded tree on top of what it extends; `seen` are the files on the way here, real paths."""
+def compose(tree: Node, problems: Problems, seen: tuple[str, ...], bases: list[tuple[str, bytes]]) -> Node:
+    """The expanded tree on top of what it extends; `seen` are the files on the way here, real paths.
+
+    What is read on the way goes to `bases`, real paths with their bytes.
+    """
     if not isinstance(tree, Mapping) or "extends" not in tree.entries:
         return tree
     entry = tree.entries["extends"]
     rest = Mapping(MappingProxyType({k: v for k, v in tree.entries.items() if k != "extends"}), tree.place)
-    base = _base(entry, problems, seen)
+    base = _base(entry, problems, seen, bases)
     return rest if base is None else merge(base, rest)
 
 
@@ -64,7 +67,7 @@ def _replaces(base: Mapping, top: Mapping, inside: Inside) -> bool:
     return len(names) == 2 and names[0] != names[1]
 
 
-def _base(entry: Entry, problems: Problems, seen: tuple[str, ...]) -> Node | None:
+def _base(entry: Entry, problems: Problems, seen: tuple[str, ...], bases: list[tuple[str, bytes]]) -> Node | None:
     """The composed tree of the file that an `extends` names, or None and a problem."""
     place = entry.node.place
     value = plain(entry.node)
@@ -86,7 +89,8 @@ def _base(entry: Entry, problems: Problems, seen: tuple[str, ...]) -> Node | Non
         problems.add(place, f"{str(path)!r} cannot be read: {error.strerror or error}")
         return None
     try:
+        bases.append((real, data))
         source = decode(data, str(path), Path(path).parent, problems, order=-len(seen))
-        return compose(expand(read(source, problems)), problems, (*seen, real))
+        return compose(expand(read(source, problems)), problems, (*seen, real), bases)
     except SpecError:  # it is in `problems` already, and the file that extends this one may have some too
         return None

@@ -22,6 +22,7 @@ from fluxrun.spec.problems import Problems
 from fluxrun.spec.read import MAX_BYTES, decode, read
 from fluxrun.spec.scalars import scalar
 from fluxrun.spec.schema.root import NAME, Spec
+from fluxrun.spec.surrounding import surrounding_overrides
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar
 
@@ -35,16 +36,23 @@ class Loaded:
     text: bytes  # the file, byte for byte
     origin: str  # its path, or "-"
     overrides: tuple[str, ...]  # of FLUXRUN_SET, then of --set
+    bases: tuple[tuple[str, bytes], ...] = ()  # the files that it extends, real paths with their bytes
 
 
-def load(config: str, overrides: Sequence[str] = (), name: str | None = None) -> Loaded:
-    """Read, expand, override and check. Raises SpecError with every problem, MissingFile without a file."""
+def load(config: str, overrides: Sequence[str] = (), name: str | None = None, *, surrounding: bool = True) -> Loaded:
+    """Read, expand, override and check. Raises SpecError with every problem, MissingFile without a file.
+
+    Without `surrounding` nothing is asked of FLUXRUN_SET: the spec of a run has what it said then.
+    """
     data, shown, directory, stem = _bytes(config)
     problems = Problems()
     tree = expand(read(decode(data, shown, directory, problems), problems))
-    tree = compose(tree, problems, () if config == "-" else (os.path.realpath(config),))
-    surrounding = [line for line in os.environ.get("FLUXRUN_SET", "").splitlines() if line.strip()]
-    named = [(f"FLUXRUN_SET #{number}", text) for number, text in enumerate(surrounding, 1)]
+    bases: list[tuple[str, bytes]] = []
+    tree = compose(tree, problems, () if config == "-" else (os.path.realpath(config),), bases)
+    named = [
+        (f"FLUXRUN_SET #{number}", text)
+        for number, text in enumerate(surrounding_overrides() if surrounding else (), 1)
+    ]
     named += [(f"--set #{number}", text) for number, text in enumerate(overrides, 1)]
     for order, (origin, text) in enumerate(named, 1):
         tree = override(tree, text, origin, order, problems)
@@ -53,7 +61,7 @@ def load(config: str, overrides: Sequence[str] = (), name: str | None = None) ->
     spec = check(tree, problems)
     problems.raise_if_any()
     assert spec is not None, "a check without a problem gives a spec"
-    return Loaded(spec, tree, data, config, tuple(text for _, text in named))
+    return Loaded(spec, tree, data, config, tuple(text for _, text in named), tuple(bases))
 
 
 def to_data(spec: Spec) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Component(BaseModel):
         protected_namespaces=(),
     )
     main: ClassVar[str | None] = None  # the argument that `name: value` stands for
+    aside: ClassVar[tuple[str, ...]] = ()  # keys that change nothing of what is computed
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -51,11 +52,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Slot:
-    """Marks a field that takes a component of a kind (a list of them if `many`); `default` is in short form."""
+    """Marks a field that takes a component of a kind (a list of them if `many`); `default` is in short form.
+
+    One for `later` stays a plain value: it is checked where what it depends on is known.
+    """
 
     kind: str
     many: bool = False
     default: str | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,18 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A field whose value is a map from names that the spec chooses; `inside` stands under each."""
+
+    inside: Slot | Section
+
+
+@dataclass(frozen=True)
 class FileMark:
     """Marks a field that is a path; it is relative to the directory of the text that it stands in."""
 
 
-Inside = Slot | Section | FileMark | None
+Inside = Slot | Section | Named | FileMark | None
 
 
 @cache
@@ -81,8 +93,14 @@ def fields(schema: type[Component]) -> dict[str, Inside]:
         choices = [info.annotation, *getattr(info.annotation, "__args__", ())]
         marks = [*info.metadata, *(mark for choice in choices for mark in getattr(choice, "__metadata__", ()))]
         sections = [Section(c) for c in choices if isinstance(c, type) and issubclass(c, Component)]
-        found[name] = next((mark for mark in [*marks, *sections] if isinstance(mark, Slot | FileMark | Section)), None)
+        found[name] = next((mark for mark in [*marks, *sections] if isinstance(mark, Slot | FileMark | Section | Named)), None)
     return found
+
+
+@cache
+def set_aside(schema: type[Component]) -> frozenset[str]:
+    """The fields of a schema that change nothing of what is computed: where files lie, how often the state is saved."""
+    return frozenset(schema.aside) | {name for name, mark in fields(schema).items() if isinstance(mark, FileMark)}
 
 
 def to_plain(value: Any) -> Any:
@@ -92,12 +110,16 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Component):
         found = {name: to_plain(getattr(value, name)) for name in type(value).model_fields}
         paths = [name for name, mark in fields(type(value)).items() if isinstance(mark, FileMark) and found[name]]
-        return found | {name: absolute(found[name]) for name in paths}
+        return found | {name: _absolute(found[name]) for name in paths}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def _absolute(paths: str | list[str]) -> str | list[str]:
+    return absolute(paths) if isinstance(paths, str) else [absolute(path) for path in paths]
 
 
 def absolute(path: str) -> str:
@@ -111,10 +133,21 @@ def _file(value: object) -> object:
     raise PydanticCustomError("words", "", {"words": "a path"})
 
 
-def _size(value: object) -> object:
-    if value == "classes" or (type(value) is int and 1 <= value <= MAX_SIZE):
+def _files(value: object) -> object:
+    if (isinstance(value, str) and value) or (isinstance(value, list) and value and all(map(_is_name, value))):
         return value
-    raise PydanticCustomError("words", "", {"words": f"a whole number from 1 to {MAX_SIZE:,}, or 'classes',"})
+    raise PydanticCustomError("words", "", {"words": "a path, or a list of at least one,"})
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _size(value: object) -> object:
+    if value in ("classes", "vocab") or (type(value) is int and 1 <= value <= MAX_SIZE):
+        return value
+    words = f"a whole number from 1 to {MAX_SIZE:,}, or 'classes' or 'vocab',"
+    raise PydanticCustomError("words", "", {"words": words})
 
 
 def _column(value: object) -> object:
@@ -123,18 +156,36 @@ def _column(value: object) -> object:
     raise PydanticCustomError("words", "", {"words": "a column's name or its index"})
 
 
+def _columns(value: object) -> object:
+    one = _is_name(value) or type(value) is int
+    if one or (isinstance(value, list) and value and all(_is_name(item) or type(item) is int for item in value)):
+        return value
+    raise PydanticCustomError("words", "", {"words": "a column's name or its index, or a list of at least one,"})
+
+
+COLUMN: list[Any] = [{"type": "integer"}, {"type": "string", "minLength": 1}]
+PATH: dict[str, Any] = {"type": "string", "minLength": 1, "format": "path"}
 Size = Annotated[
     int | str,
     PlainValidator(_size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_SIZE}, {"const": "classes"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_SIZE}, {"enum": ["classes", "vocab"]}]}),
 ]
 Column = Annotated[
     int | str,
     PlainValidator(_column),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "minLength": 1}]}),
+    WithJsonSchema({"anyOf": COLUMN}),
 ]
-File = Annotated[
-    str, FileMark(), PlainValidator(_file), WithJsonSchema({"type": "string", "minLength": 1, "format": "path"})
+Columns = Annotated[
+    int | str | list[int | str],
+    PlainValidator(_columns),
+    WithJsonSchema({"anyOf": [*COLUMN, {"type": "array", "items": {"anyOf": COLUMN}, "minItems": 1}]}),
+]
+File = Annotated[str, FileMark(), PlainValidator(_file), WithJsonSchema(PATH)]
+Several = Annotated[
+    str | list[str],
+    FileMark(),
+    PlainValidator(_files),
+    WithJsonSchema({"anyOf": [PATH, {"type": "array", "items": PATH, "minItems": 1}]}),
 ]
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Whole = Annotated[int, Field(ge=0, le=2**53)]

@@ -11,14 +11,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from fluxrun.spec.part import Component, FileMark, Part, fields
+from fluxrun.spec.part import Component, Part, fields, set_aside
 from fluxrun.spec.schema.root import Spec
-
-FORMAT = 1  # goes up when the same spec begins to mean another training
+from fluxrun.store.record import FORMAT
 
 
 def fingerprint(spec: Spec, digests: Sequence[str]) -> str:
-    """SHA-256 of a training, in hexadecimal: equal for specs that differ only in name and places of files."""
+    """SHA-256 of a training, in hexadecimal: equal for specs that differ in names, places of files and saving only."""
     meaning = {"format": FORMAT, "spec": _meaning(spec), "data": list(digests)}
     del meaning["spec"]["name"]
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, allow_nan=False)
@@ -26,12 +25,12 @@ def fingerprint(spec: Spec, digests: Sequence[str]) -> str:
 
 
 def _meaning(value: Any) -> Any:
-    """The long form, without the fields that are paths."""
+    """The long form, without what changes nothing of the training."""
     if isinstance(value, Part):
         return {value.name: _meaning(value.arguments)}
     if isinstance(value, Component):
-        inside = fields(type(value))
-        return {name: _meaning(getattr(value, name)) for name in inside if not isinstance(inside[name], FileMark)}
+        left_out = set_aside(type(value))
+        return {name: _meaning(getattr(value, name)) for name in fields(type(value)) if name not in left_out}
     if isinstance(value, list):
         return [_meaning(item) for item in value]
     return value

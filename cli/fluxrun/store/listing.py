@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,36 @@ class Run:
     def status(self) -> str:
         """The recorded status; a run whose process is gone was interrupted, whatever it says itself."""
         status = self.values.get("status")
-        if status == "running" and process_alive(str(self.values.get("host")), int(self.values.get("pid", 0))) is False:
+        if status == "running" and process_alive(*self.process) is False:
             return "interrupted"
         return status if isinstance(status, str) else "failed"
 
-    def metric(self, name: str) -> float | None:
-        """A metric at the best epoch, else at the end."""
-        for key in ("best", "final"):
-            value = (self.values.get(key) or {}).get(name)
-            if isinstance(value, int | float):
-                return float(value)
-        return None
+    @property
+    def process(self) -> tuple[str, int]:
+        """Host and number of the process that wrote to it last."""
+        return str(self.values.get("host")), int(self.values.get("pid", 0))
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Every metric at the best epoch, else at the end."""
+        found = {**self._map("final"), **self._map("best")}
+        return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The values of the resolved spec by dotted path."""
+        return self._map("spec")
+
+    def _map(self, key: str) -> dict[str, Any]:
+        value = self.values.get(key)
+        return value if isinstance(value, dict) else {}
 
 
 def read_run(folder: Path) -> Run | None:
     """The run in a folder, or None if there is no sound record."""
     try:
-        values = json.loads((folder / "run.json").read_bytes())
+        with open(folder / "run.json", "rb") as file:
+            values = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return None
     return Run(folder, values) if isinstance(values, dict) and isinstance(values.get("pid", 0), int) else None
@@ -62,28 +76,56 @@ def runs(folder: Path) -> list[Run]:
     return sorted(found, key=lambda run: (str(run.values.get("created", "")), run.name))
 
 
-def find(folder: Path, which: str) -> Run:
-    """One run; raises NoSuchRun with the near names."""
+def runs_with(folder: Path, text: str) -> Iterator[Run]:
+    """The runs whose record holds a text, such as a hash; the others are not even parsed."""
+    for path in _folders(folder):
+        try:
+            with open(path / "run.json", "rb") as file:
+                holds = text.encode() in file.read()
+        except OSError:
+            continue
+        if holds and (run := read_run(path)):
+            yield run
+
+
+def find(folder: Path, which: str, what: str = "run") -> Run:
+    """One run; raises NoSuchRun with the near names. `what` else it could have been goes into the message."""
     from fluxrun.spec.problems import near
 
     for candidate in (Path(which), folder / which):
-        if "\0" not in which and candidate.is_dir() and (run := read_run(candidate)):
+        if which and "\0" not in which and _is_folder(candidate) and (run := read_run(candidate)):
             return run
     known = runs(folder)
-    if which == "last" and known:
-        return known[-1]
-    if which.startswith("best:") and known:
-        return _best(known, which.removeprefix("best:"))
+    if which == "last" or which.startswith("best:"):
+        if not known:
+            raise NoSuchRun(f"there are no runs in {folder}")
+        return known[-1] if which == "last" else _best(known, which.removeprefix("best:"))
     hint = near(which, [run.name for run in known])
-    raise NoSuchRun(f"no config and no run in {folder} is called {which!r}" + (f"; {hint}" if hint else ""))
+    raise NoSuchRun(f"no {what} in {folder} is called {which!r}" + (f"; {hint}" if hint else ""))
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a metric, by its full name, is better when it is larger."""
+    return HIGHER_IS_BETTER.fullmatch(metric.rpartition(".")[2]) is not None
 
 
 def _best(known: list[Run], metric: str) -> Run:
-    scored = [(value, run) for run in known if (value := run.metric(metric)) is not None]
+    from fluxrun.spec.problems import listing, near
+
+    scored = [(value, run) for run in known if (value := run.metrics.get(metric)) is not None]
     if not scored:
-        raise NoSuchRun(f"no run has a metric {metric!r}")
-    sign = 1 if HIGHER_IS_BETTER.fullmatch(metric.rpartition(".")[2]) else -1
+        names = {name for run in known for name in run.metrics}
+        hint = near(metric, names) or (f"known: {listing(names)}" if names else "none has any yet")
+        raise NoSuchRun(f"no run has a metric {metric!r}; {hint}")
+    sign = 1 if higher_is_better(metric) else -1
     return max(scored, key=lambda pair: sign * pair[0])[1]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _folders(folder: Path) -> Iterator[Path]:

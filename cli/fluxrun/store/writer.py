@@ -2,34 +2,49 @@
 
 events of the trainer ──▶ metrics.jsonl      one line per evaluation: deterministic values only
                           events.jsonl       one line per happening, with times
-                          checkpoints/       best at most every 10 s, last every minute, both at the end
+                          checkpoints/       best at most every 10 s, last every minute, both at the end;
+                                             step-00000120 and its like as many as are to be kept
                           run.json           status and results, at most every 10 s and at the end
 """
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flux_core import fsio
+from flux_core.errors import CheckpointError
 from flux_core.training import checkpoint
-from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, Tested
+from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, Tested, TrainState
+from flux_core.training.state import best_of
 from fluxrun.store.record import Record, line, now
 
 BEST_SECONDS = 10.0
 RECORD_SECONDS = 10.0
+NUMBERED = re.compile(r"step-([0-9]+)\.safetensors")
 
 
 class RunWriter:
-    """Writes what happens into a claimed folder; `state` gives the trainer's present state."""
+    """Writes what happens into a claimed folder; `state` gives the trainer's present state.
+
+    `keep` numbered states stay: one of every snapshot that is asked for, or with `by_epoch` one of every epoch.
+    """
 
     def __init__(
-        self, record: Record, *, last_seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+        self,
+        record: Record,
+        *,
+        last_seconds: float = 60.0,
+        keep: int = 0,
+        by_epoch: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.record, self.folder, self.clock = record, record.folder, clock
-        self.last_seconds = last_seconds
+        self.last_seconds, self.keep, self.by_epoch = last_seconds, keep, by_epoch
         self.pending_best: Any = None
         self.best_at = self.last_at = self.record_at = clock()
 
@@ -38,6 +53,24 @@ class RunWriter:
         fsio.write_atomically(self.folder / "config.yaml", config)
         fsio.write_atomically(self.folder / "resolved.yaml", resolved.encode())
         self.record.update(**values)
+
+    def go_on(self, state: TrainState | None, resolved: str, values: Mapping[str, Any]) -> None:
+        """Bring the folder back to where `state` was taken (None: to the beginning), to go on from there.
+
+        The record comes first: whatever is interrupted after it can be done again.
+        """
+        position = {"epoch": 0, "step": 0, "step_in_epoch": 0} if state is None else state.meta["position"]
+        self.record.update(**values)
+        fsio.write_atomically(self.folder / "resolved.yaml", resolved.encode())
+        _keep_lines(self.folder / "metrics.jsonl", position["step"] - position["step_in_epoch"])
+        _keep_lines(self.folder / "events.jsonl", None)
+        for step, path in self.numbered():
+            if step > position["step"]:
+                fsio.disk.unlink(path)
+        best = None if state is None else best_of(state)
+        if best is not None and not _holds(self.path("best"), best):
+            checkpoint.write(self.path("best"), best.tensors, best.meta)
+        self.note("resumed", epoch=position["epoch"], step=position["step"])
 
     def event(self, event: object, state: Callable[[], Any]) -> None:
         """Keep one event."""
@@ -53,12 +86,16 @@ class RunWriter:
                     seconds=event.seconds,
                     examples_per_second=event.examples_per_second,
                 )
+                if self.keep and self.by_epoch:
+                    self.save_numbered(event.step, state())
             case Tested():
                 self.metrics(event.epoch, event.step, event.metrics, {})
             case Snapshot(kind="best"):
                 self.pending_best = event.state
             case Snapshot():
                 self.save("last", event.state)
+                if self.keep and not self.by_epoch:
+                    self.save_numbered(event.state.meta["position"]["step"], event.state)
             case Ended():
                 self.end(event, state())
                 return
@@ -90,10 +127,23 @@ class RunWriter:
         fsio.append(self.folder / "events.jsonl", line({"time": now(), "event": event, **values}))
 
     def save(self, kind: str, state: Any) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, never before what it presumes: the best one and the metrics up to it."""
+        self.flush()
+        fsio.append(self.folder / "metrics.jsonl", b"", sync=True)
         checkpoint.write(self.path(kind), state.tensors, state.meta)
         self.last_at = self.clock()
         self.note("checkpoint", kind=kind)
+
+    def save_numbered(self, step: int, state: TrainState) -> None:
+        """Write a checkpoint that later ones do not replace, then remove the oldest beyond `keep`."""
+        self.save(f"step-{step:08}", state)
+        for _, path in self.numbered()[: -self.keep]:
+            fsio.disk.unlink(path)
+
+    def numbered(self) -> list[tuple[int, Path]]:
+        """The numbered checkpoints by their steps, oldest first."""
+        found = ((NUMBERED.fullmatch(path.name), path) for path in (self.folder / "checkpoints").iterdir())
+        return sorted((int(match[1]), path) for match, path in found if match)
 
     def save_best(self) -> None:
         """Write the best state that is held in memory."""
@@ -115,3 +165,37 @@ class RunWriter:
         self.flush()
         self.save("last", state)
         self.note("ended", status=event.status, epoch=event.epochs, step=event.steps, seconds=event.seconds)
+
+
+def _keep_lines(path: Path, step: int | None) -> None:
+    """Cut a .jsonl file before its first line that is torn or, with `step`, was measured after it or is a test's."""
+    try:
+        with open(path, "rb") as file:
+            size = 0
+            for text in file:
+                if not text.endswith(b"\n") or (step is not None and not _measured(text, step)):
+                    break
+                size += len(text)
+            whole = file.seek(0, 2) == size
+    except FileNotFoundError:
+        return
+    if not whole:
+        fsio.cut(path, size)
+
+
+def _measured(text: bytes, step: int) -> bool:
+    try:
+        values = json.loads(text)
+        return bool(values["step"] <= step and values["split"] != "test")
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _holds(path: Path, best: TrainState) -> bool:
+    """Whether a checkpoint has these weights."""
+    try:
+        tensors, _ = checkpoint.read(path)
+    except CheckpointError:
+        return False
+    params = {name: array for name, array in best.tensors.items() if name.startswith("params/")}
+    return all(name in tensors and tensors[name].tobytes() == array.tobytes() for name, array in params.items())

@@ -158,7 +158,7 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(cli, folder, monkeypatc
     def fail(*_):
         raise ZeroDivisionError("no \x1b way")
 
-    monkeypatch.setattr("fluxrun.jobs.train.prepare", fail)
+    monkeypatch.setattr("fluxrun.jobs.resume.prepare", fail)
     done = cli("train", "small.yaml")
     assert done.exit_code == exits.BUG
     (line,) = done.stderr.splitlines()

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from flux_core.training.events import EpochEnded, Progress, Started
-from fluxrun.jobs.train import Outcome
+from fluxrun.jobs.request import Outcome
 from fluxrun.render.live import Live
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from flux_core.training.events import EpochEnded, Started
-from fluxrun.jobs.train import Outcome
+from fluxrun.jobs.request import Outcome
 from fluxrun.render.numbers import number
 from fluxrun.render.plain import Plain
 from fluxrun.render.stream import Quiet, on_terminal

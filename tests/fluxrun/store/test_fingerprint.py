@@ -2,7 +2,8 @@
 
 import pytest
 
-from fluxrun.jobs.train import Request, prepare
+from fluxrun.jobs.request import Request
+from fluxrun.jobs.train import prepare
 from fluxrun.spec.load import to_yaml
 
 

@@ -162,12 +162,15 @@ class EarlyStop(Component):
 class Checkpoint(Component):
     """Which epoch counts as the best, and how often the state is saved."""
 
+    aside: ClassVar[tuple[str, ...]] = ("every_steps", "every_minutes", "keep")
     metric: Text | None = None
     """What the best epoch is best in; by default valid.loss, without a valid split the last epoch is the best."""
     every_steps: Count | None = None
     """Save after so many steps, besides by the clock."""
     every_minutes: Positive = 1.0
     """Save after so many minutes."""
+    keep: Whole = 0
+    """Besides the last and the best state, so many older ones stay: of every `every_steps`, else of every epoch."""
 
 
 class Train(Component):
@@ -191,5 +194,5 @@ class Train(Component):
     """When to stop before the last epoch."""
     engine: Literal["tape", "reference"] = "tape"
     """Machine code, or the interpreter, which is the slow reference."""
-    checkpoint: Checkpoint = Checkpoint.model_construct(metric=None, every_steps=None, every_minutes=1.0)
+    checkpoint: Checkpoint = Checkpoint.model_construct(metric=None, every_steps=None, every_minutes=1.0, keep=0)
     """What is kept, and when."""

@@ -1,0 +1,64 @@
+"""fluxrun resume RUN: go on where a training stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
+from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun resume last
+  fluxrun resume last --set train.epochs=40
+"""
+
+
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    overrides: Set = None,
+    runs: Runs = "runs",
+    allow_inexact: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inexact", help="Go on with other settings, versions or CPU; the run's record says what changed."
+        ),
+    ] = False,
+    max_steps: MaxSteps = None,
+    max_time: MaxTime = None,
+    expect: Expect = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    quiet: QuietOption = False,
+    debug: Debug = False,
+) -> None:
+    """Go on with a run at its last checkpoint; the rest is equal to the bit to that of an unbroken training.
+
+    Free to change with --set: where data files lie, train.epochs (unless the schedule is a cosine, which knows the
+    end), train.early_stop.patience, how often states are saved. Other keys of model and train need --allow-inexact;
+    name, seed, data and metrics stay.
+    """
+
+    def work() -> int:
+        from fluxrun.jobs.duration import parse_duration
+        from fluxrun.jobs.expect import Expectation
+        from fluxrun.jobs.request import Request
+        from fluxrun.jobs.resume import resuming
+
+        request = Request(
+            config=run,
+            overrides=tuple(overrides or ()),
+            runs=Path(runs),
+            max_steps=max_steps,
+            max_seconds=None if max_time is None else parse_duration(max_time),
+            threads=threads,
+            expect=tuple(Expectation.parse(text) for text in expect or ()),
+            allow_inexact=allow_inexact,
+        )
+        with resuming(request) as ready:
+            return follow(ready, request, as_json, quiet)
+
+    guard(work, debug)
