@@ -190,7 +190,7 @@ class WindowsSource:
         rows = len(series.lines)
         if rows < self.steps + self.horizon:
             raise SettingError(
-                f"the {part} split has {rows:,} rows, too few for a window of {self.steps:,} steps and "
+                f"the {part} split has {rows:,} row{'s' * (rows != 1)}, too few for a window of {self.steps:,} steps and "
                 f"{self.horizon:,} behind it: {self.steps + self.horizon:,} are needed",
                 key="steps",
                 file=series.file,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flux_core.errors import ColumnError
+from flux_core.errors import SettingError
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.load import Loaded
 from fluxrun.spec.part import Component, Part
@@ -46,11 +46,13 @@ def build(loaded: Loaded, *, max_steps: int | None = None, threads: int | None =
     dataset = _ask(lambda: source.load(seed=spec.seed, task=implied_task(spec)), doubts)
     parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
     classes = len(dataset.classes) if dataset.task == "classification" else None
-    facts = Facts(dataset.task, classes, tuple(name for name, part in parts.items() if part is not None))
+    vocabulary = dataset.preprocessing.vocabulary
+    symbols = None if vocabulary is None else len(vocabulary)
+    facts = Facts(dataset.task, classes, tuple(name for name, part in parts.items() if part is not None), symbols)
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
     x, y = dataset.train.x, dataset.train.y
-    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1] if y.ndim == 2 else None)
+    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:])
     model = fit_model(spec, facts, inputs, doubts)
     doubts.problems.raise_if_any()
     return Built(spec, source, dataset, model, build_plan(spec, max_steps, threads), facts)
@@ -64,21 +66,22 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     doubts = Doubts(loaded.tree)
     source = build_source(spec.data)
     seen = _ask(lambda: source.peek(seed=spec.seed, task=implied_task(spec)), doubts)
-    facts = Facts(seen.task, seen.classes, _splits(spec))
+    facts = Facts(seen.task, seen.classes, _splits(spec), seen.vocabulary)
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
-    targets = 1 if spec.data.name in ("csv", "synthetic") else None  # arrays may hold several
-    model = fit_model(spec, facts, Inputs(seen.input_shape, seen.input_dtype, targets), doubts, drawn=False)
+    inputs = Inputs(seen.input_shape, seen.input_dtype, seen.target_shape)
+    model = fit_model(spec, facts, inputs, doubts, drawn=False)
     doubts.problems.raise_if_any()
     return spec, facts, seen, model
 
 
 def build_source(part: Part) -> Source:
     """The data source, with the constructor's defaults for what the spec leaves open."""
+    assert isinstance(part.arguments, Batches)
     arguments = {
         name: value
         for name in type(part.arguments).model_fields
-        if name not in Batches.model_fields and (value := getattr(part.arguments, name)) is not None
+        if name not in part.arguments.dealing and (value := getattr(part.arguments, name)) is not None
     }
     split = arguments.get("split")
     if isinstance(split, Component):
@@ -111,6 +114,7 @@ def build_plan(spec: Spec, max_steps: int | None = None, threads: int | None = N
         batch_size=data.batch_size,
         shuffle=data.shuffle,
         drop_last=data.drop_last,
+        carry_state=getattr(data, "carry_state", False),
         seed=spec.seed,
         metrics=tuple(
             (metric.name, arguments) if (arguments := metric.arguments.model_dump()) else metric.name
@@ -139,10 +143,10 @@ def _splits(spec: Spec) -> tuple[str, ...]:
 
 
 def _ask(question: Any, doubts: Doubts) -> Any:
-    """The answer of a source; a name that the file lacks is a problem of the spec."""
+    """The answer of a source; a name that the file lacks, or a window that it is too short for, is one of the spec."""
     try:
         return question()
-    except ColumnError as error:
+    except SettingError as error:
         where = f" ({error.file})" if error.file else ""
         doubts.at(f"data.{error.key}", f"{error.reason}{where}", error.hint)
         doubts.problems.raise_if_any()

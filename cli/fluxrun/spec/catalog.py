@@ -50,6 +50,8 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "npz": Row(sources.Npz, "flux_core.data:NpzSource"),
         "npy": Row(sources.Npy, "flux_core.data:NpySource"),
         "idx": Row(sources.Idx, "flux_core.data:IdxSource"),
+        "text": Row(sources.TextFiles, "flux_core.data:TextSource"),
+        "windows": Row(sources.Windows, "flux_core.data:WindowsSource"),
         "synthetic": Row(sources.Synthetic, "flux_core.data:SyntheticSource"),
     },
     "layer": {
@@ -113,6 +115,10 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
     "metric": {
         "accuracy": Row(NoArguments, "flux_core.training.metrics:Accuracy", "The fraction of right answers."),
         "top_k": Row(training.TopK, "flux_core.training.metrics:TopK"),
+        "bits_per_symbol": Row(
+            NoArguments, "flux_core.training.metrics:BitsPerSymbol", "Bits for a symbol: cross_entropy / ln 2."
+        ),
+        "perplexity": Row(NoArguments, "flux_core.training.metrics:Perplexity", "exp(cross_entropy)."),
         "mae": Row(
             NoArguments, "flux_core.training.metrics:MeanAbsoluteError", "The mean error, in the units of the data."
         ),

@@ -121,7 +121,17 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place
                 problems.add(node.place, "a path may not hold the character NUL")
                 return FAILED
             return _path(node.place, text, problems)
+        case FileMark(), Sequence():
+            paths = [_listed_path(item, path, problems) for item in node.items]
+            return FAILED if FAILED in paths else paths
     return plain(node)
+
+
+def _listed_path(node: Node, path: str, problems: Problems) -> object:
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
+        return _value(FileMark(), node, path, problems, node.place)
+    problems.add(node.place, f"expected a path in {path}, not {describe(plain(node))}")
+    return FAILED
 
 
 def _path(place: Place, text: str, problems: Problems) -> object:

@@ -20,11 +20,11 @@ SHAPING = ("affine", "flatten", "onehot", "reshape")  # layers that decide the s
 
 @dataclass(frozen=True)
 class Inputs:
-    """Shape (no batch axis) and dtype of one example, and how many targets a regression has (None: not known)."""
+    """Shape (no batch axis) and dtype of one example, and the shape of its target."""
 
     shape: tuple[int, ...]
     dtype: str
-    targets: int | None
+    target: tuple[int, ...]
 
     @property
     def kind(self) -> Literal["float", "int"]:
@@ -72,19 +72,24 @@ def build_layer(part: Part, path: str, facts: Facts, doubts: Doubts) -> Any:
     arguments: dict[str, Any] = {}
     for name in set(type(part.arguments).model_fields) - {"n_in"}:
         value = getattr(part.arguments, name)
-        if value == "classes":
-            if facts.classes is None:
-                doubts.at(
-                    f"{path}.{part.name}.{name}", "the data are a regression: they have no classes", "write a number"
-                )
+        if value in ("classes", "vocab"):
+            value, why = _size_of_data(value, facts)
+            if value is None:
+                doubts.at(f"{path}.{part.name}.{name}", why, "write a number")
                 return None
-            value = facts.classes
         arguments[name] = initialiser(value) if isinstance(value, Part) else value
     if isinstance(part.arguments, Reshape):
         return maker(*part.arguments.shape)
     if isinstance(part.arguments, NoArguments) and not isinstance(maker, type):
         return maker
     return maker(**arguments)
+
+
+def _size_of_data(name: str, facts: Facts) -> tuple[int | None, str]:
+    """What `classes` or `vocab` stand for, or why for nothing."""
+    if name == "classes":
+        return facts.classes, "the data are a regression: they have no classes"
+    return facts.vocabulary, "the data are no text: they have no vocabulary"
 
 
 def initialiser(part: Part) -> Any:
@@ -118,24 +123,29 @@ def _check_output(spec: Spec, facts: Facts, inputs: Inputs, shape: tuple[int, ..
     sized = max((i for i, p in enumerate(spec.model) if p.name == "affine"), default=last)
     place = f"model.{sized}.affine.out" if spec.model[sized].name == "affine" else f"model.{sized}"
     if loss.name == "cross_entropy" and facts.classes is not None:
-        if shape != (facts.classes,):
+        if shape != (*inputs.target, facts.classes):
+            steps = f" at each of the {_shape(inputs.target, 'steps')}" if inputs.target else ""
             text = (
                 f"the model gives {_shape(shape)}, {loss.name} wants one value for each of the {facts.classes} classes"
+                f"{steps}"
             )
-            doubts.at(place, text, "affine: classes", note)
+            name = "classes" if facts.vocabulary is None else "vocab"
+            one_size_off = not inputs.target or shape[:-1] == inputs.target
+            doubts.at(place, text, f"affine: {name}" if one_size_off else None, note)
         elif part.name == "softmax":
             doubts.at(f"model.{last}", f"cross_entropy takes the scores before {part.name}", "remove this layer", note)
-    elif loss.name == "binary_cross_entropy" and facts.task == "classification":
+    elif loss.name == "binary_cross_entropy" and facts.task == "classification" and facts.vocabulary is None:
         if shape not in ((), (1,)):
             doubts.at(place, f"the model gives {_shape(shape)}, {loss.name} wants a single value", "affine: 1", note)
         elif part.name in ("sigmoid", "softmax"):
             doubts.at(f"model.{last}", f"{loss.name} takes the score before {part.name}", "remove this layer", note)
-    elif facts.task == "regression" and inputs.targets is not None and shape != (inputs.targets,):
-        text = f"the model gives {_shape(shape)}, the data have {inputs.targets} target{'s' * (inputs.targets != 1)}"
-        doubts.at(place, text, f"affine: {inputs.targets}", note)
+    elif facts.task == "regression" and shape != inputs.target:
+        (targets,) = inputs.target
+        text = f"the model gives {_shape(shape)}, the data have {targets} target{'s' * (targets != 1)}"
+        doubts.at(place, text, f"affine: {targets}", note)
 
 
-def _shape(shape: tuple[Any, ...]) -> str:
+def _shape(shape: tuple[Any, ...], what: str = "values") -> str:
     """A shape in words.
 
     >>> _shape((10,)), _shape((28, 28)), _shape(())
@@ -143,4 +153,4 @@ def _shape(shape: tuple[Any, ...]) -> str:
     """
     if shape in ((), (1,)):
         return "1 value"
-    return " x ".join(str(size) for size in shape) + " values"
+    return " x ".join(str(size) for size in shape) + f" {what}"

@@ -3,14 +3,15 @@
     bytes ──decode──▶ text ──PyYAML's events──▶ Mapping | Sequence | Scalar, each with its place
 
 The tree is built from the event stream with a stack of its own, so that depth and size are counted before anything
-recurses. `${env:NAME:default}` in a value is filled in from the environment. Refused: tags, anchors, aliases, merges,
-several documents, a key that is there twice.
+recurses. `${env:NAME:default}` in a value is filled in from the environment, `${python:stdlib}` is the folder of
+Python's own standard library. Refused: tags, anchors, aliases, merges, several documents, a key that is there twice.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ MAX_BYTES = 2**20
 MAX_DEPTH = 50
 MAX_VALUES = 20_000  # the parser takes about 50 microseconds for each
 
-VARIABLE = re.compile(r"\$\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:(?P<default>[^{}]*))?\}")
+VARIABLE = re.compile(r"\$\{(?:python:stdlib|env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:(?P<default>[^{}]*))?)\}")
+MARK = re.compile(r"\$\{(?:env|python):")
 
 HINTS = {
     "mapping values are not allowed here": "is the indentation right? text with ': ' in it needs quotes",
@@ -174,7 +176,7 @@ class _Reader:
             self.problems.add(place, "half of a surrogate pair is no character")
             return Scalar(None, place)
         top = self.stack[-1] if self.stack else None
-        if "${env:" in event.value and not (top and top.mapping and top.key is None):
+        if MARK.search(event.value) and not (top and top.mapping and top.key is None):
             return self.surrounding(event.value, place)
         if not event.implicit[0]:
             return Scalar(event.value, place)
@@ -190,6 +192,8 @@ class _Reader:
         """A value with variables of the environment; one that is nothing else is read as a plain scalar."""
 
         def value(match: re.Match[str]) -> str:
+            if match["name"] is None:
+                return sysconfig.get_path("stdlib")
             found = os.environ.get(match["name"], match["default"])
             if found is None:
                 hint = f"set it, or write ${{env:{match['name']}:DEFAULT}}"
@@ -197,8 +201,8 @@ class _Reader:
             return found or ""
 
         filled, variables = VARIABLE.subn(value, text)
-        if variables < text.count("${env:"):
-            self.problems.add(place, "expected ${env:NAME} or ${env:NAME:DEFAULT}")
+        if variables < len(MARK.findall(text)):
+            self.problems.add(place, "expected ${env:NAME}, ${env:NAME:DEFAULT} or ${python:stdlib}")
         if any("\ud800" <= c <= "\udfff" or c == "\0" for c in filled):
             self.problems.add(place, "the variable holds bytes that are no UTF-8 text")
             return Scalar(None, place)

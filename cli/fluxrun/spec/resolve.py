@@ -1,6 +1,7 @@
 """Defaults that depend on the data: filled in once the task and the splits are known, so that a resolved spec has them.
 
 classification: loss cross_entropy, metrics [accuracy]        regression: loss mse, metrics [mae, r2]
+text: loss cross_entropy, metrics [bits_per_symbol]
 checkpoint.metric, early_stop.metric: valid.loss, without a valid split train.loss
 """
 
@@ -22,18 +23,20 @@ C = TypeVar("C", bound=Component)
 Task = Literal["classification", "regression"]
 
 CLASSIFICATION_LOSSES = ("cross_entropy", "binary_cross_entropy")
-METRICS = {"classification": ("accuracy", "top_k"), "regression": ("mae", "r2")}
+OF_LOSS = ("bits_per_symbol", "perplexity")
+METRICS = {"classification": ("accuracy", "top_k", *OF_LOSS), "regression": ("mae", "r2")}
 DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("mae", "r2")}
 DEFAULT_LOSS = {"classification": "cross_entropy", "regression": "mse"}
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the data say: the task, the number of classes, and which splits there are."""
+    """What the data say: the task, the number of classes, which splits there are, and the symbols of a text."""
 
     task: Task
     classes: int | None
     splits: tuple[str, ...]
+    vocabulary: int | None = None
 
 
 def implied_task(spec: Spec) -> Task | None:
@@ -59,7 +62,9 @@ def resolve(spec: Spec, facts: Facts) -> Spec:
     loss = train.loss or Part(DEFAULT_LOSS[facts.task], NoArguments())
     metrics = train.metrics
     if metrics is None:
-        metrics = [Part(name, NoArguments()) for name in DEFAULT_METRICS[facts.task]]
+        symbols = facts.vocabulary is not None and loss.name == "cross_entropy"
+        names = ("bits_per_symbol",) if symbols else DEFAULT_METRICS[facts.task]
+        metrics = [Part(name, NoArguments()) for name in names]
     watched = "valid.loss" if "valid" in facts.splits else "train.loss"
     checkpoint = train.checkpoint
     if checkpoint.metric is None and "valid" in facts.splits:
@@ -103,11 +108,13 @@ def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
     assert loss is not None, "a resolved spec has a loss"
     if (loss.name in CLASSIFICATION_LOSSES) != (facts.task == "classification"):
         other = DEFAULT_LOSS[facts.task]
-        hint = (
-            f"take {other}, or say 'task: {'classification' if facts.task == 'regression' else 'regression'}' in data"
-        )
+        hint = f"take {other}"
+        if "task" in type(spec.data.arguments).model_fields:
+            hint += f", or say 'task: {'classification' if facts.task == 'regression' else 'regression'}' in data"
         doubts.at("train.loss", f"{loss.name} does not fit: the data are a {facts.task}", hint)
-    if loss.name == "binary_cross_entropy" and facts.classes not in (None, 2):
+    if loss.name == "binary_cross_entropy" and facts.vocabulary is not None:
+        doubts.at("train.loss", "binary_cross_entropy does not fit: the data are a text", "take cross_entropy")
+    elif loss.name == "binary_cross_entropy" and facts.classes not in (None, 2):
         doubts.at(
             "train.loss", f"binary_cross_entropy is for 2 classes, the data have {facts.classes}", "take cross_entropy"
         )
@@ -117,6 +124,8 @@ def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
             doubts.at(
                 f"train.metrics.{i}", f"{metric.name} does not fit: the data are a {facts.task}", f"known: {fitting}"
             )
+        elif metric.name in OF_LOSS and loss.name != "cross_entropy":
+            doubts.at(f"train.metrics.{i}", f"{metric.name} is made from cross_entropy, the loss is {loss.name}")
         k = getattr(metric.arguments, "k", 0)
         if facts.classes is not None and k > facts.classes:
             doubts.at(f"train.metrics.{i}.{metric.name}.k", f"k is {k}, the data have {facts.classes} classes")

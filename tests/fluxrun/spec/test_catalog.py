@@ -7,7 +7,6 @@ import pytest
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.expand import expand
 from fluxrun.spec.part import Slot, fields
-from fluxrun.spec.schema.sources import Batches
 from fluxrun.spec.text import Source
 from fluxrun.spec.tree import Scalar, plain
 
@@ -23,7 +22,8 @@ NOT_KEYS = {
 def test_the_maker_takes_these_arguments_with_these_defaults(kind, name):
     row = CATALOG[kind][name]
     maker = row.make()
-    keys = {key: schema_default(row, key) for key in row.schema.model_fields if key not in Batches.model_fields}
+    dealing = getattr(row.schema, "dealing", ())
+    keys = {key: schema_default(row, key) for key in row.schema.model_fields if key not in dealing}
     if not (isinstance(maker, type) or inspect.isfunction(maker)):
         return  # an op is a layer as it is
     arguments = {

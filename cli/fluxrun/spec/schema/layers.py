@@ -50,7 +50,7 @@ class Affine(Component):
 
     main: ClassVar[str | None] = "out"
     out: Size
-    """How many values it gives; `classes` for as many as the data have."""
+    """How many values it gives; `classes` or `vocab` for as many as the data have."""
     n_in: Annotated[int, Field(ge=1, le=MAX_SIZE)] | None = None
     """How many values it takes; found from the layer before if it is left out."""
     bias: bool = True
@@ -82,7 +82,7 @@ class OneHot(Component):
 
     main: ClassVar[str | None] = "n"
     n: Size
-    """How many ids there are, from 0; `classes` for as many as the data have."""
+    """How many ids there are, from 0; `classes` or `vocab` for as many as the data have."""
 
 
 class LeakyRelu(Component):

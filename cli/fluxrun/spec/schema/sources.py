@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fluxrun.spec.part import Column, Component, Count, File, NotNegative, Share, Text
+from fluxrun.spec.part import Column, Columns, Component, Count, File, NotNegative, Several, Share, Text
 
 MAX_BYTES = 4 * 2**30
 Task = Literal["classification", "regression"]
@@ -33,6 +33,7 @@ class Split(Component):
 class Batches(Component):
     """How examples are dealt out; common to all sources."""
 
+    dealing: ClassVar[frozenset[str]] = frozenset(("batch_size", "shuffle", "drop_last"))  # not for the source to know
     batch_size: Annotated[int, Field(ge=1, le=2**31 - 1)] = 32
     """Examples in one step."""
     shuffle: bool = True
@@ -41,28 +42,22 @@ class Batches(Component):
     """Whether the examples that fill no batch are left out."""
 
 
-class Source(Batches):
-    """What all sources have: fractions, and the task where the loss does not decide it."""
+class Shares(Batches):
+    """What is divided into splits."""
 
     split: Split | None = None
     """Fractions of the rows; by default 0.8, 0.1 and 0.1, or all to train where other splits have own files."""
+
+
+class Source(Shares):
+    """What has a target of either kind."""
+
     task: Task | None = None
     """What the target is; by default the loss and the target's type decide."""
 
 
-class Files(Source):
-    """One file that is split, or a file for each split."""
-
-    path: File | None = None
-    """One file, which is split."""
-    train_path: File | None = None
-    """The file of the training split, in the place of `path`."""
-    valid_path: File | None = None
-    """The file of the validation split."""
-    test_path: File | None = None
-    """The file of the test split."""
-    max_bytes: Count = MAX_BYTES
-    """No array may be larger, whatever a file claims."""
+class Paths(Shares):
+    """Files under `path`, which are split, or under a key for each split."""
 
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -77,6 +72,25 @@ class Files(Source):
         for key in own:
             if key != "train_path" and getattr(values.get("split"), key.removesuffix("_path"), None):
                 yield key, f"these examples come from 'split' or from {key!r}, not from both"
+
+
+class OneFile(Paths):
+    """One file that is split, or a file for each split."""
+
+    path: File | None = None
+    """One file, which is split."""
+    train_path: File | None = None
+    """The file of the training split, in the place of `path`."""
+    valid_path: File | None = None
+    """The file of the validation split."""
+    test_path: File | None = None
+    """The file of the test split."""
+    max_bytes: Count = MAX_BYTES
+    """No array may be larger, whatever a file claims."""
+
+
+class Files(OneFile, Source):
+    """Files with targets of either kind."""
 
 
 class Csv(Files):
@@ -104,10 +118,79 @@ class Csv(Files):
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from super().together(values)
-        if values.get("delimiter") in ('"', "\r", "\n", "\0"):
-            yield "delimiter", "a quote or a line end cannot separate columns"
+        yield from _delimiter(values)
         if values.get("features") and values.get("ignore"):
             yield "ignore", "'features' and 'ignore' exclude each other"
+
+
+def _delimiter(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if values.get("delimiter") in ('"', "\r", "\n", "\0"):
+        yield "delimiter", "a quote or a line end cannot separate columns"
+
+
+class Windows(OneFile):
+    """Windows over a table of text whose rows are steps of time; the target is what comes behind a window."""
+
+    steps: Count
+    """Rows in a window."""
+    horizon: Count = 1
+    """How many values of the target are forecast, the next ones."""
+    stride: Count = 1
+    """Rows from the start of a window to that of the next."""
+    columns: Annotated[list[Column], Field(min_length=1)] | None = None
+    """The columns in a window; by default all that hold numbers."""
+    target: Columns = -1
+    """The column to forecast, or several: a name, or an index, negative from the end."""
+    header: bool = True
+    """Whether the first line holds names; without one, columns are c0, c1, ..."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """The character between columns."""
+    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
+    """Cells that mean that the value is not known, which a series may not have."""
+    standardize: bool = True
+    """Whether numbers, also those to forecast, are brought to mean 0 and deviation 1."""
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().together(values)
+        yield from _delimiter(values)
+
+
+class TextFiles(Paths):
+    """Text, symbol by symbol: the target of each is the next one."""
+
+    dealing: ClassVar[frozenset[str]] = frozenset(("shuffle", "drop_last"))
+    path: Several | None = None
+    """A file, which is split; or a list of files, or a pattern such as texts/*.txt, read one behind the other."""
+    train_path: Several | None = None
+    """The files of the training split, in the place of `path`."""
+    valid_path: Several | None = None
+    """The files of the validation split."""
+    test_path: Several | None = None
+    """The files of the test split."""
+    max_bytes: Count = MAX_BYTES
+    """The files of a split may not be larger together."""
+    unit: Literal["char", "byte"] = "char"
+    """What a symbol is."""
+    steps: Count = 50
+    """Symbols in a window, through which gradients go back."""
+    carry_state: bool = True
+    """Whether each window goes on where the one before it ended, with the state that it left; else all begin anew."""
+    limit: Count | None = None
+    """At most so many symbols are taken."""
+    shuffle: bool = False
+    """Whether every epoch has an order of its own, which needs `carry_state: false`."""
+    drop_last: bool = True
+    """Whether the windows that fill no batch are left out; to keep them needs `carry_state: false`."""
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().together(values)
+        if values.get("carry_state", True):
+            if values.get("shuffle"):
+                yield "shuffle", "states go on through windows in their order: to shuffle needs 'carry_state: false'"
+            if values.get("drop_last") is False:
+                yield "drop_last", "states go on in whole batches: to keep the rest needs 'carry_state: false'"
 
 
 class Npz(Files):
