@@ -52,22 +52,33 @@ if TYPE_CHECKING:
     )
     from flux_core.ir import Graph, Node, Param, accumulate, copyto, graph, param, state
     from flux_core.layers import (
+        GRU,
+        LSTM,
         Affine,
         Chain,
         Dropout,
         Elu,
+        Embedding,
+        GatedRecurrent,
         Input,
+        Last,
         LeakyRelu,
         OneHot,
+        Recurrence,
+        Recurrent,
         Reshape,
+        TimeMean,
         binary_cross_entropy,
         cross_entropy,
         declare,
+        gru,
         huber,
         initialise,
         logloss,
+        lstm,
         mae,
         mse,
+        recurrent,
         seed,
     )
     from flux_core.model import (
@@ -75,8 +86,10 @@ if TYPE_CHECKING:
         Capacitor,
         Model,
         SeqModel,
+        State,
         Stateful,
         back,
+        flip,
         infer,
         interpmodel,
         net,
@@ -85,6 +98,8 @@ if TYPE_CHECKING:
         runmodel,
         runseq,
         stateless,
+        unroll,
+        unroll1,
         update,
     )
     from flux_core.ops import (
@@ -156,12 +171,13 @@ _HOMES = {
     ),
     "flux_core.ir": "Graph Node Param accumulate copyto graph param state",
     "flux_core.layers": (
-        "Affine Chain Dropout Elu Input LeakyRelu OneHot Reshape binary_cross_entropy cross_entropy declare "
-        "huber initialise logloss mae mse seed"
+        "Affine Chain Dropout Elu Embedding GRU GatedRecurrent Input LSTM Last LeakyRelu OneHot Recurrence "
+        "Recurrent Reshape TimeMean binary_cross_entropy cross_entropy declare gru huber initialise logloss lstm "
+        "mae mse recurrent seed"
     ),
     "flux_core.model": (
-        "Array Capacitor Model SeqModel Stateful back infer interpmodel net parameters reset runmodel runseq "
-        "stateless update"
+        "Array Capacitor Model SeqModel State Stateful back flip infer interpmodel net parameters reset runmodel "
+        "runseq stateless unroll unroll1 update"
     ),
     "flux_core.ops": (
         "absolute concat dropout elu equal erf exp flatten gather gelu greater greater_equal leaky_relu less "
@@ -174,6 +190,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Affine",
     "Array",
     "BackpropError",
@@ -192,13 +210,16 @@ __all__ = [
     "Dropout",
     "EarlyStop",
     "Elu",
+    "Embedding",
     "Exponential",
     "Fit",
     "FluxError",
     "FormulaError",
+    "GatedRecurrent",
     "Graph",
     "GraphError",
     "Input",
+    "Last",
     "LeakyRelu",
     "MissingFile",
     "Model",
@@ -208,13 +229,17 @@ __all__ = [
     "Param",
     "Plan",
     "Plateau",
+    "Recurrence",
+    "Recurrent",
     "Reshape",
     "Seq",
     "SeqModel",
     "SettingError",
     "ShapeError",
+    "State",
     "Stateful",
     "Step",
+    "TimeMean",
     "absolute",
     "accumulate",
     "accuracy",
@@ -235,11 +260,13 @@ __all__ = [
     "erf",
     "exp",
     "flatten",
+    "flip",
     "gather",
     "gelu",
     "graph",
     "greater",
     "greater_equal",
+    "gru",
     "huber",
     "infer",
     "initialise",
@@ -251,6 +278,7 @@ __all__ = [
     "log",
     "log_softmax",
     "logloss",
+    "lstm",
     "mae",
     "max_",
     "maximum",
@@ -271,6 +299,7 @@ __all__ = [
     "rawbatch",
     "rebatch",
     "rebatchseq",
+    "recurrent",
     "relu",
     "reset",
     "reshape",
@@ -295,6 +324,8 @@ __all__ = [
     "train",
     "transpose",
     "unbatchone",
+    "unroll",
+    "unroll1",
     "unstack",
     "update",
     "where",

@@ -33,6 +33,9 @@ class Layer(Model):
     def build(self, x: TypeTree, draw: Draw) -> None:
         """Make the Params for inputs of this type (batch axis first)."""
 
+    def expect(self, x: TypeTree) -> None:
+        """Raise ShapeError for inputs that the layer's ops would take and misunderstand."""
+
     def lay(self) -> Graph:
         """The layer's graph."""
         raise NotImplementedError

@@ -66,6 +66,8 @@ class Chain(Layer):
         """Build layer `i` for inputs of type `x`, if it waits for that, and return the type of its output."""
         layer, step, place = self.layers[i], self._step(i), self.places[i]
         try:
+            if isinstance(layer, Layer):
+                layer.expect(x)
             if isinstance(layer, Layer) and not layer.built:
                 from_here = draw or default_draws()  # one turn for a layer that is built, none for the others
                 layer.build(x, lambda name, shape, init: from_here(f"{i}.{name}", shape, init))

@@ -47,6 +47,11 @@ class Start:
     trainable: bool = False
 
 
+def _like(held: Any, value: Any) -> Any:
+    """A value as what it takes the place of: a State stays one."""
+    return State(value) if isinstance(held, State) and not isinstance(value, State) else value
+
+
 class Formula(Layer):
     """Formula(forward, weights, states, models): a layer, or with states the step of one, from a formula.
 
@@ -72,6 +77,20 @@ class Formula(Layer):
         self.inputs = tuple(inputs)
         self.__name__ = label
         self.held: dict[str, Any] | None = None  # Params, States and sub-models by name, once it is built
+
+    def __getattr__(self, name: str) -> Any:
+        """A weight, a state or a sub-model by its name, once the layer is built."""
+        held = self.__dict__.get("held") or {}
+        if name not in held:
+            raise AttributeError(f"{self.__dict__.get('__name__', 'Formula')} has no {name!r}, or is not built yet")
+        return held[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Replace a weight, a state or a sub-model, or set a field; the formula is traced anew."""
+        held = self.__dict__.get("held") or {}
+        if name in held:
+            name, value = "held", {**held, name: _like(held[name], value)}
+        super().__setattr__(name, value)
 
     @property
     def built(self) -> bool:

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from flux_core.errors import GraphError, ShapeError
-from flux_core.ir import Graph, Node, input_node, pack, scan, values_of
+from flux_core.ir import Graph, Node, as_node, input_node, pack, scan, values_of
 from flux_core.layers.base import Layer
 from flux_core.layers.building import build_model, is_built
 from flux_core.layers.init import Draw
 from flux_core.ops import per_row, transpose
-from flux_core.passes import StepForm, Type, TypeTree, laid_out, shape_tree, step_form
+from flux_core.passes import Type, TypeTree, laid_out, shape_tree, step_form
 from flux_core.passes.atomise import name_of
 
 TURNED = (1, 0)  # batch and steps change places
@@ -26,8 +26,9 @@ TURNED = (1, 0)  # batch and steps change places
 class Recurrence(Layer):
     """Recurrence(model): the model at each step of a sequence, from its first; `reverse`: from its last.
 
-    With `carry`, a training goes on from the final states in the next minibatch. A model of several inputs takes as
-    many sequences of one length, one with a tuple of outputs gives as many.
+    With `carry`, a training goes on from the final states in the next minibatch. `time_major` sequences are
+    (steps, batch, ...). A model of several inputs takes as many sequences of one length, one with a tuple of outputs
+    gives as many.
 
     >>> import numpy as np
     >>> from flux_core.model import State, net
@@ -41,9 +42,9 @@ class Recurrence(Layer):
     array([1., 2., 3.])
     """
 
-    def __init__(self, model: Any, *, reverse: bool = False, carry: bool = False) -> None:
+    def __init__(self, model: Any, *, reverse: bool = False, carry: bool = False, time_major: bool = False) -> None:
         self.model = model
-        self.reverse, self.carry = reverse, carry
+        self.reverse, self.carry, self.time_major = reverse, carry, time_major
 
     @property
     def built(self) -> bool:
@@ -51,8 +52,8 @@ class Recurrence(Layer):
         return is_built(self.model)
 
     def build(self, x: TypeTree, draw: Draw) -> None:
-        """Build the step for one step of sequences (batch, steps, ...), or of a tuple of those of several inputs."""
-        build_model(self.model, steps_of((x,) if isinstance(x, Type) else x), draw)
+        """Build the step for sequences of this type, or for a tuple of the types of several."""
+        build_model(self.model, [self._one_step(part) for part in ((x,) if isinstance(x, Type) else x)], draw)
 
     def graph(self) -> Graph:
         """The scan, laid anew where the step changed; raises GraphError for a step that has no graph."""
@@ -66,43 +67,26 @@ class Recurrence(Layer):
 
     def lay(self) -> Graph:
         """Transposed, scanned, transposed back."""
-        form = step_form(self._whole)
-        arity = self._whole.arity
+        form, arity = step_form(self._whole), self._whole.arity
         if not arity:
             raise GraphError(f"{name_of(self.model)} takes no input: there is no sequence to run it along")
-        xs = [input_node(i) for i in range(arity)]
-        run = run_along(form, [_turned(x) for x in xs], reverse=self.reverse, carry=self.carry)
-        ys = [_turned(values_of(run, i)) for i in range(len(outputs_of(form)))]
+        xs = [self._turned(input_node(i)) for i in range(arity)]
+        outputs = form.output.inputs if form.output.op == "tuple" else (form.output,)
+        initial = [per_row(h.default, xs[0], axis=1) for h in form.hidden]
+        run = scan(form.graph(*outputs), initial, xs, reverse=self.reverse != form.backwards, carry=self.carry)
+        ys = [self._turned(values_of(run, i)) for i in range(len(outputs))]
         return Graph(pack(*ys) if form.output.op == "tuple" else ys[0], arity)
 
-    def __repr__(self) -> str:
-        marks = "".join(f", {name}=True" for name in ("reverse", "carry") if getattr(self, name))
-        return f"Recurrence({self.model!r}{marks})"
+    def _turned(self, x: Node) -> Node:
+        return x if self.time_major else as_node(transpose(x, axes=TURNED))
 
-
-def _turned(x: Node) -> Node:
-    turned: Node = transpose(x, axes=TURNED)
-    return turned
-
-
-def outputs_of(form: StepForm) -> tuple[Node, ...]:
-    """The values that a step gives, one by one."""
-    return form.output.inputs if form.output.op == "tuple" else (form.output,)
-
-
-def run_along(form: StepForm, xs: list[Node], *, reverse: bool = False, carry: bool = False) -> Node:
-    """The scan of a step along time-major sequences (steps, batch, ...), each row from the initial states."""
-    initial = [per_row(h.default, xs[0], axis=1) for h in form.hidden]
-    body = form.graph(*outputs_of(form))
-    return scan(body, initial, xs, reverse=reverse != form.backwards, carry=carry)
-
-
-def steps_of(sequences: tuple[TypeTree, ...]) -> list[TypeTree]:
-    """The types of one step of sequences (batch, steps, ...); raises ShapeError for what is no sequence."""
-    steps: list[TypeTree] = []
-    for x in sequences:
+    def _one_step(self, x: TypeTree) -> Type:
+        """The type of one step; raises ShapeError for what is no sequence."""
         if not isinstance(x, Type) or len(x.shape) < 2:
             shape = shape_tree(x)
             raise ShapeError(f"a recurrent layer takes sequences (batch, steps, ...), not {shape}", shapes=(shape,))
-        steps.append(Type((x.shape[0], *x.shape[2:]), x.kind))
-    return steps
+        return Type((x.shape[1 if self.time_major else 0], *x.shape[2:]), x.kind)
+
+    def __repr__(self) -> str:
+        marks = "".join(f", {name}=True" for name in ("reverse", "carry", "time_major") if getattr(self, name))
+        return f"Recurrence({self.model!r}{marks})"
