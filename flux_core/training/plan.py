@@ -28,8 +28,7 @@ class EarlyStop:
 class Plan:
     """How to train. `loss` is a name of `LOSSES`; `monitor` names the metric that the best weights are best in
     (None: the last weights are), `max_steps` ends the training early, evaluated. `threads` (None: all usable cores)
-    change the time and never the result. With `carry_state` a recurrent model's state goes on from one minibatch to the
-    next within an epoch."""
+    change the time and never the result."""
 
     loss: str
     optimizer: Optimizer
@@ -49,7 +48,6 @@ class Plan:
     engine: Literal["tape", "reference"] = "tape"
     threads: int | None = None
     max_steps: int | None = None
-    carry_state: bool = False
 
     def loss_function(self) -> Loss:
         """The loss with its arguments; raises KeyError for a name that there is not."""

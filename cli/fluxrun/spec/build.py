@@ -114,7 +114,6 @@ def build_plan(spec: Spec, max_steps: int | None = None, threads: int | None = N
         batch_size=data.batch_size,
         shuffle=data.shuffle,
         drop_last=data.drop_last,
-        carry_state=getattr(data, "carry_state", False),
         seed=spec.seed,
         metrics=tuple(
             (metric.name, arguments) if (arguments := metric.arguments.model_dump()) else metric.name

@@ -74,7 +74,7 @@ def test_text_decides_sizes_and_defaults(bigrams):
     assert spec.train.loss.name == "cross_entropy"
     assert spec.train.checkpoint.metric == "valid.loss"
     plan = built.plan
-    assert (plan.carry_state, plan.shuffle, plan.drop_last, plan.batch_size) == (True, False, True, 4)
+    assert (plan.shuffle, plan.drop_last, plan.batch_size) == (False, True, 4)
     assert len(built.dataset.train.x) % 4 == 0
     assert built.dataset.streams
 
@@ -82,7 +82,7 @@ def test_text_decides_sizes_and_defaults(bigrams):
 def test_windows_without_state_are_examples_like_others(bigrams):
     change = ["data.carry_state=false", "data.shuffle=true", "data.drop_last=false"]
     built = build(load("text.yaml", change))
-    assert (built.plan.carry_state, built.plan.shuffle, built.plan.drop_last) == (False, True, False)
+    assert (built.plan.shuffle, built.plan.drop_last) == (True, False)
     assert not built.dataset.streams
     assert len(built.dataset.train) == 3199 // 10
 
@@ -128,7 +128,7 @@ def test_a_linear_model_forecasts_waves(series, cli):
     assert facts == built.facts
     assert (seen.input_shape, seen.target_shape, facts.task) == ((12, 1), (2,), "regression")
     assert [metric.name for metric in spec.train.metrics] == ["mae", "r2"]
-    assert not built.plan.carry_state
+    assert not built.dataset.streams
 
 
 def test_the_layers_of_a_text_model_are_shown(bigrams):
