@@ -57,9 +57,10 @@ def lay_out(
     run: Run = EVALUATION,
     placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda owners: (),
     kept: Sequence[int] = (),
+    outside: Sequence[int] = (),
 ) -> Layout:
-    """Send a graph for inputs of these types through the pipeline; `placed` and `kept` are those of `Work`."""
-    done = dict(stages(Work(graph, tuple(inputs), run, placed, tuple(kept))))
+    """Send a graph for inputs of these types through the pipeline; what follows `run` is that of `Work`."""
+    done = dict(stages(Work(graph, tuple(inputs), run, placed, tuple(kept), tuple(outside))))
     last = list(done.values())[-1]
     plan = last.schedule
     assert plan is not None, "the pipeline has a stage that makes it"
@@ -74,7 +75,7 @@ class Tape:
     """A laid-out graph as machine words.
 
     `base` is the array that all places count from; `param_place` says where a Param lies, `result_place` where a
-    result that the caller owns is to be written.
+    result or an input lies that the caller owns.
     """
 
     def __init__(

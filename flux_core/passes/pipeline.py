@@ -30,7 +30,7 @@ class Work:
     """A graph and what is known about it so far; types from `simplify` on, the rest from the stage of that name.
 
     `placed` picks, of the owners of the results, those that are written to memory of the caller's; `kept` are the
-    numbers of inputs that something behind the graph reads.
+    numbers of inputs that something behind the graph reads, `outside` of those that lie in memory of the caller's.
     """
 
     graph: Graph
@@ -38,6 +38,7 @@ class Work:
     run: Run = EVALUATION
     placed: Callable[[Sequence[Node]], Iterable[Node]] = lambda owners: ()
     kept: tuple[int, ...] = ()
+    outside: tuple[int, ...] = ()
     types: Mapping[Node, TypeTree] = field(default_factory=dict)
     loops: Mapping[Node, Loop] = field(default_factory=dict)
     schedule: Schedule | None = None
@@ -67,6 +68,7 @@ def _schedule(work: Work) -> Work:
     # a result that is a part of something else lies where that lies
     whole = [n if units(types[first.owner[n]]) != units(types[n]) else first.owner[n] for n in first.results]
     placed = [node for node in work.placed(whole) if first.owner[node] is node]
+    placed += [node for node in first.order if node.op == "input" and node.attrs["index"] in work.outside]
     return replace(work, types=types, loops=loops, schedule=schedule(work.graph, types, placed, work.kept, inside))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,15 @@ class Engine(ABC):
         `step` steps of the training are behind. Raises Diverged, with nothing updated in that step.
         """
 
+    @property
+    @abstractmethod
+    def carried(self) -> list[NDArray[Any]]:
+        """The states of a recurrent model that the next step of training goes on from; none before the first."""
+
+    @carried.setter
+    @abstractmethod
+    def carried(self, states: list[NDArray[Any]]) -> None: ...
+
     @abstractmethod
     def evaluate(self, examples: Examples, meter: Meter) -> None:
         """Measure a whole split."""
@@ -84,6 +94,15 @@ class ReferenceEngine(Engine):
     def state(self, state: OptState) -> None:
         self.stepper.state = state
 
+    @property
+    def carried(self) -> list[NDArray[Any]]:
+        """Those of the stepper."""
+        return self.stepper.carried
+
+    @carried.setter
+    def carried(self, states: list[NDArray[Any]]) -> None:
+        self.stepper.carried = states
+
     def train(
         self,
         examples: Examples,
@@ -105,14 +124,17 @@ class ReferenceEngine(Engine):
                 run=Run(training=True, seed=self.plan.seed, step=step + i),
                 clip_norm=self.plan.clip_norm,
                 clip_value=self.plan.clip_value,
+                first=first + i == 0,
             )
             meter.add(loss, prediction, y)
 
     def evaluate(self, examples: Examples, meter: Meter) -> None:
         """Minibatch after minibatch."""
+        states: list[NDArray[Any]] = []
         for start in range(0, len(examples), self.plan.batch_size):
             x, y = examples.part(slice(start, start + self.plan.batch_size))
-            meter.add(*self.stepper.evaluate((x,), y), y)
+            loss, prediction, states = self.stepper.evaluate((x,), y, states)
+            meter.add(loss, prediction, y)
 
     def prepare(self, train: Examples, *others: Examples) -> None:
         """The interpreter needs nothing."""

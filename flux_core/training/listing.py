@@ -30,6 +30,8 @@ MEANING = {
     "numbers": "scale, limit, decay and the numbers of the optimiser's rule, for this step",
     "norm": "sum of squares of the gradient and of its chunks, float64",
     "limit": "clip_norm",
+    "first": "1 in the first minibatch of an epoch, where carried states begin anew",
+    "zero": "a zero",
     "step": "number of the step, int64",
     "sums": "sum of the loss, rows, and sums of the metrics, float64",
 }
@@ -105,6 +107,8 @@ class _Regions:
         lines = ["memory, in float32 numbers"]
         for region, array in self.arrays.items():
             meaning = MEANING.get(region, "a slot of the optimiser, laid out like x")
+            if region.startswith("state"):
+                meaning = "a state that is carried to the next minibatch"
             if region.startswith("scale"):
                 meaning = "units of a metric, float64"
             lines.append(f"  {region:<10} {_size(array):>12,}  {meaning}")

@@ -51,7 +51,7 @@ class Fit:
         self.dataset = _prepared(dataset, plan)
         targets = dataset.preprocessing.targets
         self.metrics = metrics_of(plan, None if targets is None else targets.std)
-        stepper = Stepper(model, plan.loss_function(), plan.optimizer)
+        stepper = Stepper(model, plan.loss_function(), plan.optimizer, carry=dataset.streams)
         self.engine, self.interpreted = _engine(stepper, plan, self.metrics, self.dataset.train)
         self._pace_steps = 1
         self.schedule = plan.schedule or Constant()

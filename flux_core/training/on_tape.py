@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from flux_core.data import Examples
 from flux_core.engine.arena import LINE, aligned
 from flux_core.engine.kernel import Kernel
-from flux_core.engine.lower import CannotLowerError, Instruction
+from flux_core.engine.lower import CannotLowerError, Instruction, copied
 from flux_core.engine.repeat import Repeated
 from flux_core.engine.store import Store, default_store
 from flux_core.engine.tape import WIDTH, Layout, Tape, encode, kernels_of, lay_out, offset
@@ -54,6 +54,21 @@ class Assembly:
     after: tuple[Instruction, ...]
     loss: int
     inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
+
+
+class Carry:
+    """Memory of the states that go on from minibatch to minibatch, and of `first`, 1.0 where they begin anew."""
+
+    def __init__(self, types: Sequence[Type]) -> None:
+        self.first = aligned(LINE, np.float32)
+        self.states = [aligned(units(kind), np.float32).reshape(kind.shape) for kind in types]
+
+    def begin(self, first: bool) -> None:
+        """Go on, or begin anew."""
+        self.first[0] = first
+        for state in self.states:
+            if first:
+                state[...] = 0
 
 
 @dataclass(frozen=True)
@@ -94,12 +109,14 @@ class TapeEngine(Engine):
         self._starts = {id(p): self.arena.spans[name][0] for name, p in self.params.items()}
         self._numbers_width = 3 + len(self.optimizer.numbers(1, 1.0))
         self._numbers = aligned(self._numbers_width, np.float32)
-        self._limit = aligned(LINE, np.float32)
+        self._limit, self._zero = (aligned(LINE, np.float32) for _ in range(2))
         self._norm = aligned(LINE + chunks(self.arena.g.size), np.float64)  # behind the first line: of each chunk
         self._counter, self._result = (aligned(LINE, np.int64) for _ in range(2))
         self._gate = aligned(LINE, np.int64)
         self.threads = plan.threads or usable_cores()
         self.measurements = Measurements(metrics, examples.y.shape[1:])
+        # of training and of evaluation; where states go on, minibatches have one size
+        self._carries: dict[bool, Carry] = {}
         self._assemblies: dict[tuple[int, bool], Assembly] = {}
         self._programs: dict[tuple[int, bool], Program] = {}
         self.assembly(examples, min(plan.batch_size, len(examples)), True)  # what cannot be lowered shows here
@@ -116,6 +133,7 @@ class TapeEngine(Engine):
         """One call for the full minibatches, one for a smaller last."""
         size = self.plan.batch_size
         order = examples.order() if order is None else order
+        self._carries[True].begin(first == 0)
         full = min(len(rates), len(examples) // size - first)
         rest = len(examples) - (first + full) * size if full < len(rates) else 0
         for steps, rows, begin in ((full, size, first * size), (int(rest > 0), rest, (first + full) * size)):
@@ -131,12 +149,24 @@ class TapeEngine(Engine):
     def evaluate(self, examples: Examples, meter: Meter) -> None:
         """The tape without its backward part."""
         size = self.plan.batch_size
+        self.assembly(examples, min(size, len(examples)), False)
+        self._carries[False].begin(True)
         full = len(examples) // size
         rest = len(examples) - full * size
         for steps, rows, begin in ((full, size, 0), (int(rest > 0), rest, full * size)):
             if steps:
                 program = self._program(examples, rows, False)
                 self._run(program, examples, examples.order(), begin, rows, steps, 0, None, meter)
+
+    @property
+    def carried(self) -> list[NDArray[Any]]:
+        """The memory that the tape carries states in."""
+        return self._carries[True].states
+
+    @carried.setter
+    def carried(self, states: list[NDArray[Any]]) -> None:
+        for memory, state in zip(self._carries[True].states, states, strict=bool(states)):
+            memory[...] = state
 
     def prepare(self, train: Examples, *others: Examples) -> None:
         """All kernels at once: what is missing is compiled, and linking happens once."""
@@ -181,6 +211,9 @@ class TapeEngine(Engine):
             "limit": self._limit,
             "step": self._counter,
             "sums": self.measurements.sums,
+            "first": self._carries[True].first,
+            "zero": self._zero,
+            **{f"state{i}": state.reshape(-1) for i, state in enumerate(self._carries[True].states)},
             **{f"scale{i}": scale for i, scale in enumerate(self.measurements.scales)},
         }
 
@@ -278,28 +311,41 @@ class TapeEngine(Engine):
         return self._programs[key]
 
     def _assembled(self, types: tuple[Type, ...], rows: int, training: bool) -> Assembly:
+        states = self.graph.state_types(types)
+        carry = self._carries.setdefault(training, Carry(states))
         graph = self.graph.step if training else self.graph.forward
         homes: dict[Node, int] = {}
 
         def placed(owners: Sequence[Node]) -> list[Node]:
             """The gradients that can be written where the optimiser reads them: each has one owner of its own."""
             homes.clear()
-            for i, owner in enumerate(owners[2:]):
+            for i, owner in enumerate(owners[2 : 2 + len(self.graph.params)] if training else ()):
                 if not is_leaf(owner) and owner not in owners[:2] and owner not in homes:
                     homes[owner] = self._gradient_place(self.graph.params[i])
             return list(homes)
 
         run = Run(training=training, seed=self.plan.seed)
-        layout = lay_out(graph, types, run, placed, kept=(1,))
+        extra = (Type(()), *states) if states else ()
+        outside = range(2, 2 + len(extra))
+        layout = lay_out(graph, (*types, *extra), run, placed, kept=(1,), outside=outside)
+
+        def place_of(owner: Node) -> int | None:
+            """Where a result lies that the optimiser reads, or a state that is carried."""
+            if owner.op == "input" and owner.attrs["index"] in outside:
+                number = owner.attrs["index"] - outside.start
+                return self._place(carry.states[number - 1] if number else carry.first)
+            return homes.get(owner)
+
         tape = Tape(
             layout,
             self.arena.x,
             param_place=lambda p: self._starts[id(p)],
-            result_place=homes.get,
+            result_place=place_of,
             seed=self.plan.seed,
             step_place=self._place(self._counter),
         )
-        loss, prediction, *gradients = layout.schedule.results
+        loss, prediction, *rest = layout.schedule.results
+        gradients, finals = rest[: len(rest) - len(states)], rest[len(rest) - len(states) :]
         if _shape(layout, loss) != ():
             raise CannotLowerError(f"a loss is one number, not {_shape(layout, loss)}")
         before = list(tape.instructions)
@@ -313,9 +359,13 @@ class TapeEngine(Engine):
             place = self._place(self._norm)
             before += norm(self._place(self.arena.g), self.arena.g.size, place + 2 * LINE, place)
             after = [*self._update(), *after]
+        for final, state in zip(finals, carry.states, strict=True):
+            after.append(copied(tape.place(final), self._place(state), state.size))
+        if states:
+            after.append(copied(self._place(self._zero), self._place(carry.first), 1))
         inputs = tuple(
             (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))
-            for node, t in zip(layout.inputs, types, strict=True)
+            for node, t in zip(layout.inputs[:2], types, strict=True)
         )
         return Assembly(tape, tuple(before), tuple(after), tape.place(loss), inputs)
 
@@ -325,8 +375,7 @@ class TapeEngine(Engine):
         for p, node in zip(self.graph.params, gradients, strict=True):
             source, target = tape.place(node), self._gradient_place(p)
             if source != target:
-                sizes, ones = (1, 1, 1, 1, 1, p.size), (0, 0, 0, 0, 0, 1)
-                found.append(self._instruction("copy", "move", source, target, *sizes, *ones, *ones))
+                found.append(copied(source, target, p.size))
         return found
 
     def _update(self) -> list[Instruction]:

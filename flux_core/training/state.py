@@ -1,6 +1,6 @@
 """The state of a training, as a value that goes into a checkpoint and comes back out to the bit.
 
-    tensors   params/NAME   slots/SLOT/NAME   best/NAME
+    tensors   params/NAME   slots/SLOT/NAME   best/NAME   carried/NUMBER (states, in the middle of an epoch)
     meta      position (epoch, step, what early stopping and the schedule remember), the sums of a half-measured
               epoch, the schedule's resolved numbers, optimiser, seed, classes, features, fitted preprocessing
 
@@ -84,6 +84,8 @@ def state_of(
     tensors = copied(arena.views(arena.x), "params")
     for slot, flat in engine.state.slots.items():
         tensors |= copied(arena.views(flat), f"slots/{slot}")
+    if at.step_in_epoch:  # an epoch begins with states of its own
+        tensors |= {f"carried/{i}": states.copy() for i, states in enumerate(engine.carried)}
     if best is not None:
         tensors |= copied(best, "best")
     meta = {
@@ -140,6 +142,8 @@ def restore(
     for slot, flat in engine.state.slots.items():
         _fill(arena.views(flat), tensors, f"slots/{slot}")
     engine.state = OptState(engine.state.slots, meta["optimizer"]["updates"])
+    held = sum(name.startswith("carried/") for name in tensors)
+    engine.carried = [tensors[f"carried/{i}"] for i in range(held)]
     meter.restore(meta["meter"])
     kept = dict(meta["position"])
     for name in ("stopper", "leader"):

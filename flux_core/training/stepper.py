@@ -31,12 +31,13 @@ from flux_core.training.plan import Loss
 class Stepper:
     """Trains a model on minibatches it is given; the Params of the model move into an arena."""
 
-    def __init__(self, model: Any, loss: Loss, optimizer: Optimizer, arity: int = 1) -> None:
+    def __init__(self, model: Any, loss: Loss, optimizer: Optimizer, arity: int = 1, *, carry: bool = False) -> None:
         self.params = parameters(model)
         self.arena = Arena(self.params)
         self.optimizer = optimizer
         self.state = optimizer.init(self.arena.x.size, self.arena.dtype)
-        self.graph = training_graph(model, loss, arity)
+        self.graph = training_graph(model, loss, arity, carry=carry)
+        self.carried: list[NDArray[Any]] = []  # the states of a recurrent model behind the last step of training
         self._simplified: dict[Any, Graph] = {}
         self._names = {id(p): name for name, p in self.params.items()}
 
@@ -58,12 +59,14 @@ class Stepper:
         run: Run,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        first: bool = False,
     ) -> tuple[float, Any]:
-        """Take one step and return the loss before it and the prediction.
+        """Take one step and return the loss before it and the prediction; `first`: carried states begin anew.
 
         Raises Diverged, before the update, when the loss or a gradient is NaN or infinite.
         """
-        loss, prediction, found, _ = interpret(self._for(self.graph.step, xs, y), (*xs, y), run=run)
+        inputs = self._inputs(xs, y, self.carried, first)
+        loss, prediction, found, _, states = interpret(self._for(self.graph.step, inputs), inputs, run=run)
         if not isfinite(loss):
             raise Diverged(run.step + 1)
         self._gather(found)
@@ -71,6 +74,7 @@ class Stepper:
         if not isfinite(norm):
             raise Diverged(run.step + 1, "gradient")
         scale = min(1.0, clip_norm / norm) if clip_norm is not None and norm > 0 else 1.0
+        self.carried = list(states)
         self.state = self._update(
             self.state,
             self.arena.x,
@@ -82,10 +86,20 @@ class Stepper:
         )
         return float(loss), prediction
 
-    def evaluate(self, xs: Sequence[Any], y: Any) -> tuple[float, Any]:
-        """The loss and the prediction, nothing trained."""
-        loss, prediction = interpret(self._for(self.graph.forward, xs, y), (*xs, y), run=EVALUATION)
-        return float(loss), prediction
+    def evaluate(self, xs: Sequence[Any], y: Any, carried: Sequence[Any] = ()) -> tuple[float, Any, list[Any]]:
+        """The loss, the prediction and the states to go on from, nothing trained; without `carried` from the first."""
+        inputs = self._inputs(xs, y, carried, not carried)
+        loss, prediction, states = interpret(self._for(self.graph.forward, inputs), inputs, run=EVALUATION)
+        return float(loss), prediction, list(states)
+
+    def _inputs(self, xs: Sequence[Any], y: Any, carried: Sequence[Any], first: bool) -> tuple[Any, ...]:
+        """The inputs of the graph; the states of a first minibatch are zeros."""
+        if not self.graph.initial:
+            return (*xs, y)
+        if first or not carried:
+            types = self.graph.state_types([_type_of(value) for value in (*xs, y)])
+            return (*xs, y, np.ones((), self.arena.dtype), *(np.zeros(kind.shape, self.arena.dtype) for kind in types))
+        return (*xs, y, np.zeros((), self.arena.dtype), *carried)
 
     def _gather(self, found: Sequence[NDArray[Any]]) -> None:
         """Bring the gradients into the arena: the graph's outputs, and what opaque models gathered themselves."""
@@ -97,9 +111,9 @@ class Stepper:
                 self.arena.view(self.arena.g, name)[...] += p.dx
                 p.dx[...] = 0
 
-    def _for(self, graph: Graph, xs: Sequence[Any], y: Any) -> Graph:
+    def _for(self, graph: Graph, inputs: Sequence[Any]) -> Graph:
         """The graph simplified for inputs of these types."""
-        types = tuple(_type_of(value) for value in (*xs, y))
+        types = tuple(_type_of(value) for value in inputs)
         key = (graph is self.graph.step, types)
         if key not in self._simplified:
             # the shapes behind an opaque call are known only by running it, which may have effects
