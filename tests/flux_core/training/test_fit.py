@@ -100,7 +100,8 @@ def test_tape_and_interpreter_agree(changes):
 
 
 @pytest.mark.parametrize("threads", [2, 4])
-def test_threads_change_no_bit(threads):
+@pytest.mark.parametrize("width", [100, 600])  # products cut by rows, and by columns
+def test_threads_change_no_bit(threads, width):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((300, 300)).astype(np.float32)
     y = rng.integers(0, 10, 300)
@@ -109,7 +110,7 @@ def test_threads_change_no_bit(threads):
     )
     fits = []
     for count in (1, threads):
-        fit, _ = run(dataset, plan(batch_size=128, threads=count), model=net(dataset, width=600, dropout=0.5))
+        fit, _ = run(dataset, plan(batch_size=128, threads=count), model=net(dataset, width=width, dropout=0.5))
         fits.append(fit)
     program = fits[1].engine._programs[128, True]
     assert program.crew.most == min(threads, 2)
