@@ -1,11 +1,12 @@
-"""Write the example data from scikit-learn's bundled copies: `python configs/data/export.py`.
+"""Write the example data from the copies in scikit-learn and statsmodels: `python configs/data/export.py`.
 
-digits.npz, iris.csv and diabetes.csv are written beside this file, with the same bytes every time.
+digits.npz, iris.csv, diabetes.csv and nino.csv are written beside this file, with the same bytes every time.
 """
 
 import csv
 import io
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -45,4 +46,16 @@ write_csv(
     HERE / "diabetes.csv",
     [*diabetes.feature_names, "progression"],
     [[*x, y] for x, y in zip(diabetes.data.tolist(), diabetes.target.tolist(), strict=True)],
+)
+
+package = find_spec("statsmodels")  # found and not imported: a file of it is all that is needed
+if package is None or not package.submodule_search_locations:
+    raise SystemExit("nino.csv is not written: pip install statsmodels")
+(place,) = package.submodule_search_locations
+with (Path(place) / "datasets" / "elnino" / "elnino.csv").open(newline="", encoding="utf-8") as file:
+    _, *years = csv.reader(file)
+write_csv(
+    HERE / "nino.csv",
+    ["month", "temperature"],
+    [[f"{year}-{month:02d}", float(value)] for year, *values in years for month, value in enumerate(values, 1)],
 )

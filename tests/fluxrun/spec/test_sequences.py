@@ -131,6 +131,21 @@ def test_a_linear_model_forecasts_waves(series, cli):
     assert not built.dataset.streams
 
 
+def test_the_example_forecasts_better_than_the_mean_of_each_month(cli, configs):
+    done = cli("train", configs / "forecast.yaml", "--json")
+    assert done.exit_code == 0, done.stderr
+    built = build(load(str(configs / "forecast.yaml")))
+    values = np.loadtxt(configs / "data" / "nino.csv", delimiter=",", skiprows=1, usecols=1)
+    assert (len(values), values[0], values[-1]) == (732, 23.11, 22.07)
+    months = np.arange(732) % 12
+    rows = {name: slice(int(start), int(stop)) for name, start, stop in (("train", 0, 512), ("test", 622, 732))}
+    means = np.array([values[rows["train"]][months[rows["train"]] == month].mean() for month in range(12)])
+    after = np.lib.stride_tricks.sliding_window_view(np.arange(622 + 24, 732), 3)
+    np.testing.assert_allclose(built.dataset.preprocessing.targets.restore(built.dataset.test.y), values[after], 1e-6)
+    of_means = np.abs(values[after] - means[months[after]]).mean()
+    assert json.loads(done.stdout)["final"]["test.mae"] < 0.9 * of_means
+
+
 def test_the_layers_of_a_text_model_are_shown(bigrams):
     rows = show("text.yaml", (), bigrams / "runs").layers
     assert [(row.output, row.parameters) for row in rows] == [((10, 6), 0), ((10, 6), 42)]
