@@ -16,13 +16,17 @@ import typer
 
 from fluxrun.commands import (
     check,
+    compare,
+    completing,
     components,
+    diff,
     doctor,
     evaluate,
     graph,
     ls,
     predict,
     resume,
+    rm,
     schema,
     show,
     train,
@@ -75,6 +79,9 @@ COMMANDS = (
     (components, components.components),
     (schema, schema.schema),
     (ls, ls.ls),
+    (compare, compare.compare),
+    (diff, diff.diff),
+    (rm, rm.rm),
     (warmup, warmup.warmup),
     (doctor, doctor.doctor),
 )
@@ -91,4 +98,5 @@ def run() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure:
         reconfigure(errors="surrogateescape")  # paths come out as they came in, whatever the locale
+    completing.mend_bash()
     app()

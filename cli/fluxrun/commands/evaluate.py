@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
 
 EXAMPLES = """Examples:\n
@@ -26,7 +27,7 @@ class Split(StrEnum):
 
 
 def evaluate(
-    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    which: Run,
     data: Annotated[str | None, typer.Argument(help="A file with rows and answers; by default the run's own.")] = None,
     split: Annotated[Split, typer.Option(help="Which split of the run's own data.")] = Split.test,
     runs: Runs = "runs",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.choosing import ConfigOrRun
 from fluxrun.commands.guard import Debug, Runs, Set, guard
 
 EXAMPLES = """Examples:\n
@@ -39,7 +40,7 @@ class Form(StrEnum):
 
 
 def graph(
-    which: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A spec; a run's path, name, or last.")],
+    which: ConfigOrRun,
     after: Annotated[
         Pass | None, typer.Option(help="Only what stands behind this stage; a drawing is of simplify by default.")
     ] = None,

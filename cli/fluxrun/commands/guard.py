@@ -12,11 +12,18 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from fluxrun.commands.completing import complete_key
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
 Runs = Annotated[str, typer.Option("--runs", envvar="FLUXRUN_RUNS", help="The folder of the runs.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, such as train.epochs=5; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value, such as train.epochs=5; repeatable.",
+        autocompletion=complete_key,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

@@ -2,51 +2,106 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fluxrun.commands.choosing import Csv, Sort, Top, Where, one_form
 from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+
+if TYPE_CHECKING:
+    from fluxrun.jobs.select import Selection
+    from fluxrun.store.listing import Run
 
 EXAMPLES = """Examples:\n
 \b
-  fluxrun ls
-  fluxrun ls --runs runs --json
+  fluxrun ls --sort valid.loss --top 10
+  fluxrun ls --where 'learning_rate<0.01 and status==finished' --json
 """
+SHOWN = ("run", "status", "epochs", "seconds")  # what every row has
+FIELDS = ("status", "reason", "created", "epochs", "steps", "seconds", "best_epoch")
 
 
-def ls(runs: Runs = "runs", as_json: Json = False, debug: Debug = False) -> None:
+def ls(
+    where: Where = None,
+    sort: Sort = None,
+    top: Top = None,
+    runs: Runs = "runs",
+    as_json: Json = False,
+    as_csv: Csv = False,
+    debug: Debug = False,
+) -> None:
     """List the runs of a folder, oldest first, with their best metrics."""
 
     def work() -> int:
-        from fluxrun.jobs.duration import show_duration
-        from fluxrun.render.numbers import grid, number
+        from fluxrun.jobs.select import select
         from fluxrun.render.stream import say
-        from fluxrun.store.listing import runs as all_runs
 
-        found = all_runs(Path(runs))
+        one_form(as_json, as_csv)
+        chosen = select(Path(runs), (), where, sort, top)
         if as_json:
             kept = ("name", "created", "epochs", "steps", "seconds", "best", "best_epoch", "final", "hash")
             rows = [
                 {"run": str(run.folder), "status": run.status, **{key: run.values.get(key) for key in kept}}
-                for run in found
+                for run in chosen.runs
             ]
             print_json({"version": 1, "runs": rows})
-            return 0
-        if not found:
-            say(f"no runs in {runs}")
-            return 0
-        table = []
-        for run in found:
-            best = run.values.get("best") or run.values.get("final") or {}
-            shown = [name for name in best if not name.startswith("train.")] or list(best)
-            metrics = "  ".join(f"{name} {number(best[name])}" for name in shown)
-            seconds = run.values.get("seconds")
-            took = show_duration(seconds) if isinstance(seconds, int | float) else "-"
-            table.append([run.name, run.status, str(run.values.get("epochs", "-")), took, metrics])
-        lines = grid(["run", "status", "epochs", "time", "best"], [[*row[:4], ""] for row in table], left=2)
-        print(lines[0])
-        width = max(len(line) for line in lines)
-        for line, row in zip(lines[1:], table, strict=True):
-            print(f"{line:<{width}}  {row[4]}".rstrip())
+        elif as_csv:
+            sys.stdout.write(_csv(chosen))
+        elif not chosen.runs:
+            say(f"no runs in {runs}" + (" meet the condition" if where else ""))
+        else:
+            print("\n".join(_table(chosen)))
         return 0
 
     guard(work, debug)
+
+
+def _csv(chosen: Selection) -> str:
+    from fluxrun.render.table import csv_text
+    from fluxrun.store.names import Names, value_of_field
+
+    metrics = list(Names(chosen.runs).metrics)
+    more = [key for key in chosen.keys if key.field is None and key.name not in metrics]
+    rows = [
+        [
+            str(run.folder),
+            *(value_of_field(run, name) for name in FIELDS),
+            *(key.shown(run) for key in more),
+            *(run.metrics.get(name) for name in metrics),
+        ]
+        for run in chosen.runs
+    ]
+    return csv_text(["run", *FIELDS, *(key.name for key in more), *metrics], rows)
+
+
+def _table(chosen: Selection) -> list[str]:
+    """The lines; a column for each value that the runs were chosen by and that is not there anyway."""
+    from fluxrun.jobs.duration import show_duration
+    from fluxrun.render.numbers import grid, value
+
+    more = [key for key in chosen.keys if key.field not in SHOWN and not key.metrics]
+    rows = []
+    for run in chosen.runs:
+        seconds = run.values.get("seconds")
+        took = show_duration(seconds) if isinstance(seconds, int | float) else "-"
+        rows.append(
+            [run.name, run.status, value(run.values.get("epochs")), took, *(value(key.shown(run)) for key in more)]
+        )
+    lines = grid(
+        ["run", "status", "epochs", "time", *(key.name for key in more), "best"], [[*row, ""] for row in rows], left=2
+    )
+    width = max(map(len, lines))
+    return [
+        lines[0],
+        *(f"{line:<{width}}  {_best(run)}".rstrip() for line, run in zip(lines[1:], chosen.runs, strict=True)),
+    ]
+
+
+def _best(run: Run) -> str:
+    from fluxrun.render.numbers import number
+    from fluxrun.spec.text import visible
+
+    best = run.values.get("best") or run.values.get("final") or {}
+    shown = [name for name in best if not name.startswith("train.")] or list(best)
+    return "  ".join(f"{visible(name)} {number(best[name])}" for name in shown)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
@@ -17,7 +18,7 @@ EXAMPLES = """Examples:\n
 
 
 def predict(
-    which: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    which: Run,
     data: Annotated[str, typer.Argument(help="A file with rows such as those of the training; answers may be there.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
 from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow
 
@@ -18,7 +19,7 @@ EXAMPLES = """Examples:\n
 
 
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path, name, last, or best:METRIC.")],
+    run: Run,
     overrides: Set = None,
     runs: Runs = "runs",
     allow_inexact: Annotated[

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from fluxrun.commands.choosing import ConfigOrRun
 from fluxrun.commands.guard import Debug, Json, Runs, Set, guard, print_json
 
 EXAMPLES = """Examples:\n
@@ -17,7 +15,7 @@ EXAMPLES = """Examples:\n
 
 
 def show(
-    which: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A spec; a run's path, name, or last.")],
+    which: ConfigOrRun,
     overrides: Set = None,
     runs: Runs = "runs",
     as_json: Json = False,

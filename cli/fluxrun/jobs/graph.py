@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from flux_core.ir import Graph, Node, to_dot, to_mermaid, to_text
 from flux_core.passes.pipeline import PIPELINE
+from fluxrun.jobs.either import load_either
 from fluxrun.jobs.expect import UsageError
 from fluxrun.spec.build import build_plan, peek
-from fluxrun.spec.load import load
-from fluxrun.store.listing import find
 
 if TYPE_CHECKING:
     from flux_core.data import Examples
@@ -59,9 +58,8 @@ def graph_stages(which: str, overrides: Sequence[str], runs: Path) -> Iterator[S
     from flux_core.training.on_tape import TapeEngine
     from flux_core.training.stepper import Stepper
 
-    if which != "-" and not Path(which).is_file():
-        which = str(find(runs, which).folder / "resolved.yaml")
-    spec, _, seen, model = peek(load(which, overrides))
+    loaded, _ = load_either(which, overrides, runs)
+    spec, _, seen, model = peek(loaded)
     plan = build_plan(spec)
     stepper = Stepper(model, plan.loss_function(), plan.optimizer)
     yield Stage("atomise", stepper.graph.forward)

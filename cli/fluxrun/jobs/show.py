@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.errors import MissingFile
+from fluxrun.jobs.either import load_either
 from fluxrun.spec.build import peek
-from fluxrun.spec.load import load, to_data, to_yaml
+from fluxrun.spec.load import to_data, to_yaml
 from fluxrun.spec.schema.root import Spec
-from fluxrun.store.listing import Run, find
+from fluxrun.store.listing import Run
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,7 @@ class View:
 
 def show(which: str, overrides: Sequence[str], runs: Path) -> View:
     """The view of a config or a run. Raises SpecError, NoSuchRun, DataError."""
-    run = None
-    if which != "-" and not Path(which).is_file():
-        run = find(runs, which)
-        which = str(run.folder / "resolved.yaml")
-    loaded = load(which, overrides)
+    loaded, run = load_either(which, overrides, runs)
     try:
         spec, _, seen, model = peek(loaded)
     except MissingFile as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -49,6 +50,19 @@ def shape(sizes: Iterable[int]) -> str:
     ('28 x 28', 'scalar')
     """
     return " x ".join(str(size) for size in sizes) or "scalar"
+
+
+def value(thing: Any) -> str:
+    """A value of a spec or a record, on one line.
+
+    >>> value("adam"), value(0.001), value(3), value(True), value(None), value([1, 2])
+    ('adam', '0.001', '3', 'true', '-', '[1, 2]')
+    """
+    if thing is None:
+        return "-"
+    if isinstance(thing, str):
+        return thing
+    return json.dumps(thing)
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:

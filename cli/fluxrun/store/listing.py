@@ -76,6 +76,11 @@ def runs(folder: Path) -> list[Run]:
     return sorted(found, key=lambda run: (str(run.values.get("created", "")), run.name))
 
 
+def names_in(folder: Path) -> list[str]:
+    """The names of the folders that may be runs."""
+    return [path.name for path in _folders(folder)]
+
+
 def runs_with(folder: Path, text: str) -> Iterator[Run]:
     """The runs whose record holds a text, such as a hash; the others are not even parsed."""
     for path in _folders(folder):

@@ -1,0 +1,67 @@
+"""fluxrun compare [RUN]...: where specs differ, and what came of it, a row for each run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fluxrun.commands.choosing import Csv, SeveralRuns, Sort, Top, Where, one_form
+from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun compare --sort valid.loss --top 5
+  fluxrun compare --where 'status==finished' --csv
+"""
+
+
+def compare(
+    which: SeveralRuns = None,
+    where: Where = None,
+    sort: Sort = None,
+    top: Top = None,
+    runs: Runs = "runs",
+    as_json: Json = False,
+    as_csv: Csv = False,
+    debug: Debug = False,
+) -> None:
+    """Show runs side by side: the values in which their specs differ, and their metrics; without RUN all of them."""
+
+    def work() -> int:
+        from fluxrun.jobs.compare import compare as set_side_by_side
+        from fluxrun.jobs.select import select
+        from fluxrun.render.numbers import grid, number, value
+        from fluxrun.render.stream import say
+        from fluxrun.render.table import csv_text
+
+        one_form(as_json, as_csv)
+        seen = set_side_by_side(select(Path(runs), which or (), where, sort, top).runs)
+        if as_json:
+            print_json(seen.to_json())
+        elif as_csv:
+            rows = [
+                [str(run.folder), run.status, *map(run.spec.get, seen.paths), *map(run.metrics.get, seen.metrics)]
+                for run in seen.runs
+            ]
+            sys.stdout.write(csv_text(["run", "status", *map(seen.names.full, seen.paths), *seen.metrics], rows))
+        elif not seen.runs:
+            say(f"no runs in {runs}" + (" meet the condition" if where else ""))
+        else:
+            header = ["run", "status", *map(seen.names.short, seen.paths), *seen.metrics]
+            lines = grid(
+                header,
+                [
+                    [
+                        run.name,
+                        run.status,
+                        *(value(run.spec.get(path)) for path in seen.paths),
+                        *(number(run.metrics.get(name)) for name in seen.metrics),
+                    ]
+                    for run in seen.runs
+                ],
+                left=2,
+            )
+            print("\n".join(lines))
+        return 0
+
+    guard(work, debug)

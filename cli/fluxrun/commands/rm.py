@@ -1,0 +1,55 @@
+"""fluxrun rm RUN...: remove runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.choosing import SeveralRuns, Where
+from fluxrun.commands.guard import Debug, Runs, guard
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun rm last --yes
+  fluxrun rm --where 'status==failed' --yes
+"""
+
+
+def rm(
+    which: SeveralRuns = None,
+    where: Where = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+    runs: Runs = "runs",
+    debug: Debug = False,
+) -> None:
+    """Remove runs, with everything in their folders; prints their paths. One that is going on stays."""
+
+    def work() -> int:
+        from fluxrun.jobs.expect import UsageError
+        from fluxrun.jobs.remove import remove, require_idle
+        from fluxrun.jobs.select import select
+        from fluxrun.render.numbers import counted
+        from fluxrun.render.stream import say
+        from fluxrun.spec.text import visible
+
+        if not which and where is None:
+            raise UsageError("rm: name runs, or choose them by --where")
+        found = select(Path(runs), which or (), where).runs
+        require_idle(found)
+        if found and not yes:
+            if not sys.stdin.isatty():
+                raise UsageError("rm asks only on a terminal; --yes removes without asking")
+            say("\n".join(visible(str(run.folder)) for run in found))
+            if not typer.confirm(f"remove {counted(len(found), 'run')}?", err=True):
+                return 0
+        for run in found:
+            remove(run)
+            print(run.folder)
+        if not found:
+            say(f"no runs in {runs} meet the condition")
+        return 0
+
+    guard(work, debug)

@@ -1,0 +1,95 @@
+"""Runs side by side: where their specs differ, and what came of it.
+
+compare(runs)      the paths of the specs that are not the same in all of them, and every metric
+diff(a, b)         two runs in everything that decides a training: spec, data, versions; and their metrics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fluxrun.store.listing import Run
+from fluxrun.store.names import MISSING, Names
+
+Pairs = dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs, the paths in which their specs differ, and the names of their metrics."""
+
+    runs: Sequence[Run]
+    paths: list[str]
+    metrics: list[str]
+    names: Names
+
+    def to_json(self) -> dict[str, Any]:
+        """What `compare --json` prints."""
+        rows = [
+            {
+                "run": str(run.folder),
+                "status": run.status,
+                "spec": {path: run.spec.get(path) for path in self.paths},
+                "metrics": {name: run.metrics.get(name) for name in self.metrics},
+            }
+            for run in self.runs
+        ]
+        return {"version": 1, "runs": rows}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two runs: what differs by name, the first one's value and the second one's; all metrics, equal ones too."""
+
+    runs: tuple[Run, Run]
+    spec: Pairs
+    data: Pairs
+    versions: Pairs
+    metrics: Pairs
+
+    def to_json(self) -> dict[str, Any]:
+        """What `diff --json` prints."""
+        parts = {name: getattr(self, name) for name in ("spec", "data", "versions", "metrics")}
+        return {"version": 1, "runs": [str(run.folder) for run in self.runs], **parts}
+
+
+def compare(found: Sequence[Run]) -> Comparison:
+    """Set runs side by side; their names are no difference."""
+    names = Names(found)
+    paths = [path for path in names.paths if path != "name" and _differs(found, path)]
+    return Comparison(found, paths, list(names.metrics), names)
+
+
+def diff(a: Run, b: Run) -> Difference:
+    """Set two runs against each other."""
+    environments = [_environment(run) for run in (a, b)]
+    return Difference(
+        (a, b),
+        _pairs(a.spec, b.spec),
+        _pairs(_data(a), _data(b)),
+        _pairs(*environments),
+        {name: (a.metrics.get(name), b.metrics.get(name)) for name in {**a.metrics, **b.metrics}},
+    )
+
+
+def _differs(found: Sequence[Run], path: str) -> bool:
+    first = found[0].spec.get(path, MISSING)
+    return any(run.spec.get(path, MISSING) != first for run in found)
+
+
+def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> Pairs:
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name, MISSING) != b.get(name, MISSING)}
+
+
+def _data(run: Run) -> dict[str, Any]:
+    """SHA-256 of each data file, by its place in the list."""
+    files = run.values.get("data")
+    return {f"file {i}": file.get("sha256") for i, file in enumerate(files if isinstance(files, list) else ())}
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    versions = run.values.get("versions")
+    found = dict(versions) if isinstance(versions, dict) else {}
+    return found | {name: run.values.get(name) for name in ("format", "cpu", "platform", "git", "engine")}
