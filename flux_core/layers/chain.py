@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, overload
 
-from flux_core.errors import GraphError, ShapeError
+from flux_core.errors import GraphError
 from flux_core.ir import Graph, Step, call, input_node
 from flux_core.layers.affine import Affine
 from flux_core.layers.base import Layer
@@ -71,9 +71,8 @@ class Chain(Layer):
             if isinstance(layer, Layer) and not layer.built:
                 from_here = draw or default_draws()  # one turn for a layer that is built, none for the others
                 layer.build(x, lambda name, shape, init: from_here(f"{i}.{name}", shape, init))
-        except ShapeError as misfit:
-            path = f"{step.name}: {step.kind}" + (f" -> {misfit.path}" if misfit.path else "")
-            raise ShapeError(misfit.reason, path=path, place=misfit.place or place, shapes=misfit.shapes) from None
+        except GraphError as misfit:
+            raise misfit.within(f"{step.name}: {step.kind}", place) from None
         return output_type(call(layer, input_node(0), step=step, place=place), x)
 
     def _settle(self) -> None:

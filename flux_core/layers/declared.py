@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import keyword
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +90,11 @@ def declare(
     models: Mapping[str, Maker] | None = None,
     words: Mapping[str, Number | None] | None = None,
     place: str | None = None,
+    read: Collection[str] | None = None,
 ) -> Definition:
     """declare(name, forward=...) => Definition. A shape is a list of sizes or {"shape": sizes, "init": ...}; a size is
     a number or a text such as "in", "in.NAME", "4 * out". `arguments` have their defaults (None: none), `models` are
-    functions of all sizes by name, `words` are further sizes (None: known to later declarations only).
+    functions of all sizes by name, which use those of `read`; `words` are further sizes (None: not known as yet).
 
     Raises FormulaError with everything that is wrong.
 
@@ -132,7 +133,8 @@ def declare(
     except FormulaError as problem:
         faults += problem.faults
     if program is not None:
-        faults += _unused(sections, program, used)
+        everything = arguments if models and read is None else ()  # what a function reads, nobody can see
+        faults += _unused(sections, program, used.union(read or (), everything))
     if faults or program is None:
         raise FormulaError(faults, name=name)
     numbers = {word: value for word, value in words.items() if value is not None}
@@ -180,7 +182,9 @@ def _size(function: Callable[[Mapping[str, Number], str], Number], numbers: Mapp
     return size
 
 
-def _unused(sections: Sequence[tuple[str, Role, Sequence[str]]], program: Program, used: set[str]) -> Iterator[Fault]:
+def _unused(
+    sections: Sequence[tuple[str, Role, Sequence[str]]], program: Program, used: Collection[str]
+) -> Iterator[Fault]:
     """What is declared and leads nowhere."""
     for section, role, names in sections:
         for position, each in enumerate(names):

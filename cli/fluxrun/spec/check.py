@@ -9,19 +9,24 @@ Children are checked first; a child that failed keeps its parent from being buil
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from fluxrun.spec.catalog import CATALOG
+from flux_core.errors import Span
+from fluxrun.spec.catalog import CATALOG, Row
 from fluxrun.spec.expand import expand
-from fluxrun.spec.part import Component, FileMark, Inside, Part, Section, Slot, fields
+from fluxrun.spec.nets import net_rows
+from fluxrun.spec.part import Component, FileMark, Inside, Named, Part, Section, Slot, fields
 from fluxrun.spec.problems import Problems, listing, near
 from fluxrun.spec.schema.root import Spec
 from fluxrun.spec.schema.training import Train
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe, plain
 from fluxrun.spec.words import shown_at, translate
+
+Rows = AbstractMapping[str, Row]
 
 FAILED = object()  # stands for a child that has problems of its own
 
@@ -31,8 +36,28 @@ def check(tree: Node, problems: Problems) -> Spec | None:
     if not isinstance(tree, Mapping):
         problems.add(tree.place, f"a spec is a map of keys, not {describe(plain(tree))}", "such as 'seed: 0'")
         return None
-    spec = _section(Spec, tree, "", problems)
+    rows = net_rows(tree)
+    if rows or "nets" in tree.entries:
+        from fluxrun.spec.net_check import check_nets
+
+        check_nets(tree, problems, rows)
+    spec = section(Spec, tree, "", problems, rows)
     return spec if isinstance(spec, Spec) else None
+
+
+def find_inside(tree: Node, path: str, line: int, column: int, end: int) -> Place:
+    """The place of characters of a text, whose path may be one of long form; the text's own where it is no text."""
+    from fluxrun.spec.block import within
+
+    node = tree
+    for part in path.split("."):
+        if isinstance(node, Mapping) and part in node.entries:
+            node = node.entries[part].node
+        elif isinstance(node, Sequence) and part.isdecimal() and int(part) < len(node.items):
+            node = node.items[int(part)]
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return within(node.place, node.value, Span(line, column, end))
+    return node.place
 
 
 def find(tree: Node, path: str) -> Place:
@@ -58,10 +83,10 @@ def find(tree: Node, path: str) -> Place:
     return node.place if isinstance(node, Scalar) or component else place
 
 
-def _section(
-    schema: type[Component], node: Mapping, path: str, problems: Problems, above: Place | None = None
+def section(
+    schema: type[Component], node: Mapping, path: str, problems: Problems, rows: Rows, above: Place | None = None
 ) -> object:
-    """An instance of the schema, or FAILED."""
+    """An instance of the schema, or FAILED; `rows` are the nets that stand beside the layers of the catalog."""
     before = len(problems.found)
     inside = fields(schema)
     values: dict[str, object] = {}
@@ -75,12 +100,12 @@ def _section(
                 hint = f"known here: {listing(inside)}"
             problems.add(entry.key, f"unknown key {name!r} in {path or 'the spec'}", hint)
         else:
-            values[name] = _value(inside[name], entry.node, f"{path}.{name}".lstrip("."), problems, entry.key)
+            values[name] = _value(inside[name], entry.node, f"{path}.{name}".lstrip("."), problems, rows, entry.key)
     for name, kind in inside.items():
         if name not in values and isinstance(kind, Slot) and kind.default:
-            values[name] = _part(kind.kind, expand(Scalar(kind.default, node.place), kind), path, problems)
+            values[name] = part(kind.kind, expand(Scalar(kind.default, node.place), kind), path, problems, rows)
         elif name not in values and isinstance(kind, Section) and schema.model_fields[name].is_required():
-            values[name] = _section(kind.schema, Mapping({}, node.place), f"{path}.{name}".lstrip("."), problems)
+            values[name] = section(kind.schema, Mapping({}, node.place), f"{path}.{name}".lstrip("."), problems, rows)
     for wrong, message in schema.together({name: value for name, value in values.items() if value is not FAILED}):
         held = node.entries.get(wrong)
         if held is None and wrong in meant:
@@ -96,23 +121,31 @@ def _section(
     return instance if len(problems.found) == before else FAILED
 
 
-def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place) -> object:
+def _value(inside: Inside, node: Node, path: str, problems: Problems, rows: Rows, key: Place) -> object:
     match inside, node:
         case ((Slot() | Section()), Scalar(value=None)):
             return None
         case Slot(kind="source"), _:
-            return _source(node, path, problems, key)
+            return _source(node, path, problems, rows, key)
         case Slot(many=True), Sequence():
-            return [_part(inside.kind, item, f"{path}.{i}", problems) for i, item in enumerate(node.items)]
+            return [part(inside.kind, item, f"{path}.{i}", problems, rows) for i, item in enumerate(node.items)]
         case Slot(many=True), _:
             problems.add(
                 node.place, f"expected a list in {path}, not {describe(plain(node))}", "start each entry with '- '"
             )
             return FAILED
+        case Slot(later=True), _:
+            return plain(node)
         case Slot(), _:
-            return _part(inside.kind, node, path, problems)
+            return part(inside.kind, node, path, problems, rows)
+        case Named(), Mapping():
+            found = {
+                name: _value(inside.inside, entry.node, f"{path}.{name}", problems, rows, entry.key)
+                for name, entry in node.entries.items()
+            }
+            return FAILED if FAILED in found.values() else found
         case Section(), Mapping():
-            return _section(inside.schema, node, path, problems, key)
+            return section(inside.schema, node, path, problems, rows, key)
         case Section(), _:
             problems.add(node.place, f"expected a map in {path}, not {describe(plain(node))}")
             return FAILED
@@ -129,7 +162,7 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, key: Place
 
 def _listed_path(node: Node, path: str, problems: Problems) -> object:
     if isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
-        return _value(FileMark(), node, path, problems, node.place)
+        return _value(FileMark(), node, path, problems, {}, node.place)
     problems.add(node.place, f"expected a path in {path}, not {describe(plain(node))}")
     return FAILED
 
@@ -145,7 +178,7 @@ def _path(place: Place, text: str, problems: Problems) -> object:
     return path
 
 
-def _source(node: Node, path: str, problems: Problems, key: Place) -> object:
+def _source(node: Node, path: str, problems: Problems, rows: Rows, key: Place) -> object:
     if not isinstance(node, Mapping):
         problems.add(
             node.place, f"expected a map in {path}, not {describe(plain(node))}", "such as {source: csv, path: ...}"
@@ -156,15 +189,16 @@ def _source(node: Node, path: str, problems: Problems, key: Place) -> object:
         problems.add(key, f"missing key 'source' in {path}", f"one of {listing(CATALOG['source'])}")
         return FAILED
     name = plain(entry.node)
-    row = _row("source", name, entry.node.place, problems)
+    row = _row("source", name, entry.node.place, problems, rows)
     if row is None:
         return FAILED
     rest = Mapping({k: v for k, v in node.entries.items() if k != "source"}, node.place)
-    arguments = _section(row.schema, rest, path, problems, key)
+    arguments = section(row.schema, rest, path, problems, rows, key)
     return Part(name, arguments) if isinstance(arguments, Component) else FAILED
 
 
-def _part(kind: str, node: Node, path: str, problems: Problems) -> object:
+def part(kind: str, node: Node, path: str, problems: Problems, rows: Rows) -> object:
+    """The component of a kind that a tree means, or FAILED."""
     if not isinstance(node, Mapping):
         problems.add(node.place, f"expected one {kind} in {path}, not {describe(plain(node))}", _example(kind))
         return FAILED
@@ -176,7 +210,7 @@ def _part(kind: str, node: Node, path: str, problems: Problems) -> object:
         problems.add(second, f"expected one {kind} in {path}, not {what}", hint)
         return FAILED
     ((name, entry),) = node.entries.items()
-    row = _row(kind, name, entry.key, problems)
+    row = _row(kind, name, entry.key, problems, rows)
     if row is None:
         return FAILED
     if not isinstance(entry.node, Mapping):
@@ -187,12 +221,12 @@ def _part(kind: str, node: Node, path: str, problems: Problems) -> object:
             else f"{name} takes no arguments",
         )
         return FAILED
-    arguments = _section(row.schema, entry.node, f"{path}.{name}", problems, entry.key)
+    arguments = section(row.schema, entry.node, f"{path}.{name}", problems, rows, entry.key)
     return Part(name, arguments) if isinstance(arguments, Component) else FAILED
 
 
-def _row(kind: str, name: object, place: Place, problems: Problems) -> Any:
-    rows = CATALOG[kind]
+def _row(kind: str, name: object, place: Place, problems: Problems, nets: Rows) -> Any:
+    rows = {**CATALOG[kind], **nets} if kind == "layer" else CATALOG[kind]
     row = rows.get(name) if isinstance(name, str) else None
     if row is None:
         if isinstance(name, str):

@@ -11,7 +11,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from fluxrun.spec.catalog import CATALOG
-from fluxrun.spec.part import Component, Inside, Section, Slot, fields
+from fluxrun.spec.nets import with_long_uses
+from fluxrun.spec.part import Component, Inside, Named, Section, Slot, fields
 from fluxrun.spec.problems import Problems, SpecError
 from fluxrun.spec.schema.root import Spec
 from fluxrun.spec.text import Place, Source
@@ -31,8 +32,16 @@ def expand(node: Node, inside: Inside = ROOT) -> Node:
             return Sequence(tuple(expand(item, one) for item in node.items), node.place)
         case Slot(many=False), _:
             return _component(inside.kind, node)
+        case Named(), Mapping():
+            return node.mapped(lambda value: expand(value, inside.inside))
         case Section(), Mapping():
-            return _section(inside.schema, node)
+            whole = _section(inside.schema, node)
+            return with_long_uses(whole) if inside is ROOT else whole
+        case Section(), Scalar(value=None):
+            return node
+        case Section(), _ if inside.schema.main:
+            short = Mapping(MappingProxyType({inside.schema.main: Entry(node.place, node)}), node.place)
+            return _section(inside.schema, short)
     return node
 
 
@@ -134,6 +143,8 @@ def below(inside: Inside, node: Mapping, name: str) -> Inside:
         case Slot():
             row = CATALOG[inside.kind].get(name)
             return Section(row.schema) if row else None
+        case Named():
+            return inside.inside
         case Section():
             return fields(inside.schema).get(name)
     return None

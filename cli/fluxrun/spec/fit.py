@@ -5,17 +5,21 @@ data gives (64,)  ──▶  affine 128  ──▶  relu  ──▶  affine 10  
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from flux_core.errors import GraphError
 from fluxrun.spec.catalog import CATALOG
+from fluxrun.spec.net_build import Nets
 from fluxrun.spec.part import Part
+from fluxrun.spec.problems import SpecError
 from fluxrun.spec.resolve import Doubts, Facts
 from fluxrun.spec.schema.layers import NoArguments, Reshape
 from fluxrun.spec.schema.root import Spec
 
-SHAPING = ("affine", "flatten", "onehot", "reshape")  # layers that decide the shape of what they give
+# layers that decide the shape of what they give
+SHAPING = ("affine", "embedding", "flatten", "gru", "last", "lstm", "onehot", "recurrent", "reshape", "time_mean")
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,32 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts, *, drawn
     from flux_core.layers.init import draws
     from flux_core.passes import Type, infer_types, laid_out
 
-    layers = [build_layer(part, f"model.{i}", facts, doubts) for i, part in enumerate(spec.model)]
+    words = {"classes": facts.classes, "vocab": facts.vocabulary}
+
+    def inner(part: Part, path: str, step: bool) -> Any:
+        return with_input_size(build_layer(part, path, facts, doubts, nets, step), part)
+
+    nets = Nets(spec.nets, words, doubts, inner)
+    layers = [build_layer(part, f"model.{i}", facts, doubts, nets) for i, part in enumerate(spec.model)]
     if any(layer is None for layer in layers):
         return None
-    places = [f"model.{i}" for i in range(len(layers))]
-    model = Chain(*layers, places=places)
+    model = Chain(*layers, places=[f"model.{i}" for i in range(len(layers))])
     for part, layer in zip(spec.model, layers, strict=True):
-        if (n_in := getattr(part.arguments, "n_in", None)) is not None:
-            layer.n_in = n_in  # not to its constructor, which would draw weights at once, without the spec's seed
+        with_input_size(layer, part)
     example = Type((1, *inputs.shape), inputs.kind)
     try:
         model.build(example, draws(spec.seed) if drawn else _zeros)
         graph = laid_out(model)
         assert graph is not None, "every layer of the catalog has a graph"
         output = infer_types(graph, [example])[graph.output]
-        assert isinstance(output, Type), "no layer of the catalog gives a tuple"
+    except SpecError:  # it is in `doubts` already
+        return None
     except GraphError as error:
         _misfit(error, spec, inputs, doubts)
+        return None
+    if not isinstance(output, Type):
+        last = len(layers) - 1
+        doubts.at(f"model.{last}", f"the model gives {len(output)} values, a loss takes one", "return one value")
         return None
     _check_output(spec, facts, inputs, output.shape[1:], doubts)
     return model
@@ -66,9 +79,8 @@ def _zeros(name: str, shape: tuple[int, ...], init: Any) -> Any:
     return np.zeros(shape, np.float32)
 
 
-def build_layer(part: Part, path: str, facts: Facts, doubts: Doubts) -> Any:
-    """One layer, or None with a problem."""
-    maker = CATALOG["layer"][part.name].make()
+def build_layer(part: Part, path: str, facts: Facts, doubts: Doubts, nets: Nets, step: bool = False) -> Any:
+    """One layer, or None with a problem; a net inside a `step` is part of it."""
     arguments: dict[str, Any] = {}
     for name in set(type(part.arguments).model_fields) - {"n_in"}:
         value = getattr(part.arguments, name)
@@ -78,11 +90,24 @@ def build_layer(part: Part, path: str, facts: Facts, doubts: Doubts) -> Any:
                 doubts.at(f"{path}.{part.name}.{name}", why, "write a number")
                 return None
         arguments[name] = initialiser(value) if isinstance(value, Part) else value
+    if part.name in nets:
+        return nets.layer(part.name, arguments, step)
+    maker = CATALOG["layer"][part.name].make()
     if isinstance(part.arguments, Reshape):
         return maker(*part.arguments.shape)
     if isinstance(part.arguments, NoArguments) and not isinstance(maker, type):
         return maker
     return maker(**arguments)
+
+
+def with_input_size(layer: Any, part: Part) -> Any:
+    """The layer with the input size that its part gives: a check of what reaches it.
+
+    Its constructor, or that of a Chain that begins with it, would draw weights at once and without the spec's seed.
+    """
+    if layer is not None and (n_in := getattr(part.arguments, "n_in", None)) is not None:
+        layer.n_in = n_in
+    return layer
 
 
 def _size_of_data(name: str, facts: Facts) -> tuple[int | None, str]:
@@ -101,8 +126,13 @@ def initialiser(part: Part) -> Any:
 def _misfit(error: GraphError, spec: Spec, inputs: Inputs, doubts: Doubts) -> None:
     """A layer that cannot take what comes: at its line, with the line that decided what comes."""
     place = error.place or "model"
-    index = int(place.split(".")[1]) if place.startswith("model.") else 0
-    giver = max((i for i in range(index) if spec.model[i].name in SHAPING), default=None)
+    used = re.search(r"\b(\d+): ", error.path)  # of an error inside a net, the layer that uses it
+    index = int(place.split(".")[1]) if place.startswith("model.") else int(used[1]) if used else 0
+    if place.startswith("nets."):
+        notes = [(f"model.{index}", f"layer {index} ({spec.model[index].name}) leads here")]
+        doubts.at(place, error.reason, notes=notes)
+        return
+    giver = max((i for i in range(index) if spec.model[i].name in (*SHAPING, *spec.nets)), default=None)
     if giver is None:
         note = ("data", f"the data give examples of {_shape(inputs.shape)}")
     else:

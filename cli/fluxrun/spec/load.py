@@ -49,6 +49,7 @@ def load(config: str, overrides: Sequence[str] = (), name: str | None = None, *,
     tree = expand(read(decode(data, shown, directory, problems), problems))
     bases: list[tuple[str, bytes]] = []
     tree = compose(tree, problems, () if config == "-" else (os.path.realpath(config),), bases)
+    tree = expand(tree)  # once more: a net that the other file declares may be used here
     named = [
         (f"FLUXRUN_SET #{number}", text)
         for number, text in enumerate(surrounding_overrides() if surrounding else (), 1)
@@ -68,7 +69,8 @@ def to_data(spec: Spec) -> dict[str, Any]:
     """The spec in long form with every default: what `resolved.yaml` holds."""
     plain = to_plain(spec)
     ((source, arguments),) = plain["data"].items()
-    return {**plain, "data": {"source": source, **arguments}}
+    found = {**plain, "data": {"source": source, **arguments}}
+    return found if spec.nets else {name: value for name, value in found.items() if name != "nets"}
 
 
 def to_yaml(spec: Spec) -> str:

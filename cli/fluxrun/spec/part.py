@@ -93,7 +93,9 @@ def fields(schema: type[Component]) -> dict[str, Inside]:
         choices = [info.annotation, *getattr(info.annotation, "__args__", ())]
         marks = [*info.metadata, *(mark for choice in choices for mark in getattr(choice, "__metadata__", ()))]
         sections = [Section(c) for c in choices if isinstance(c, type) and issubclass(c, Component)]
-        found[name] = next((mark for mark in [*marks, *sections] if isinstance(mark, Slot | FileMark | Section | Named)), None)
+        found[name] = next(
+            (mark for mark in [*marks, *sections] if isinstance(mark, Slot | FileMark | Section | Named)), None
+        )
     return found
 
 

@@ -7,6 +7,7 @@ checkpoint.metric, early_stop.metric: valid.loss, without a valid split train.lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,7 @@ from fluxrun.spec.schema.sources import Split
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Node
 
+INSIDE = re.compile(r"(.*):(\d+):(\d+):(\d+)")
 C = TypeVar("C", bound=Component)
 Task = Literal["classification", "regression"]
 
@@ -90,9 +92,11 @@ class Doubts:
         self.problems.add(self.place(path), message, hint, notes=[(self.place(p), text) for p, text in notes])
 
     def place(self, path: str) -> Place:
-        from fluxrun.spec.check import find
+        """The place of a spec path; `path:line:column:end` is one inside a text."""
+        from fluxrun.spec.check import find, find_inside
 
-        return find(self.tree, path)
+        inside = INSIDE.fullmatch(path)
+        return find_inside(self.tree, inside[1], *map(int, inside.groups()[1:])) if inside else find(self.tree, path)
 
 
 def metric_names(spec: Spec, splits: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ Trees are immutable; expanding and overriding make new ones. They are at most 50
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -51,6 +52,11 @@ class Mapping:
     def with_entry(self, name: str, entry: Entry) -> Mapping:
         """The same map with one entry added or replaced."""
         return Mapping(MappingProxyType({**self.entries, name: entry}), self.place)
+
+    def mapped(self, change: Callable[[Node], Node]) -> Mapping:
+        """The same keys with every value changed."""
+        entries = {name: Entry(entry.key, change(entry.node)) for name, entry in self.entries.items()}
+        return Mapping(MappingProxyType(entries), self.place)
 
 
 Node = Scalar | Sequence | Mapping

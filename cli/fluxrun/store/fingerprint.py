@@ -33,4 +33,6 @@ def _meaning(value: Any) -> Any:
         return {name: _meaning(getattr(value, name)) for name in fields(type(value)) if name not in left_out}
     if isinstance(value, list):
         return [_meaning(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _meaning(item) for name, item in value.items()}
     return value

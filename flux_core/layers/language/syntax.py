@@ -53,6 +53,8 @@ class Text:
     def _unreadable(self, error: SyntaxError) -> Fault:
         line = min(error.lineno or 1, len(self.lines))
         column = max(error.offset or 1, 1)
+        behind = self.lines[line - 1][column - 1 :]
+        column += len(behind) - len(behind.lstrip()) if behind.strip() else 0  # not at a blank
         end = (error.end_offset or 0) if error.end_lineno == error.lineno else 0
         return Fault(f"this cannot be read: {error.msg}", Span(line, column, max(end, column + 1)))
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from fluxrun.spec.part import Component, Part, Slot
+from fluxrun.spec.part import Component, Named, Part, Section, Slot
+from fluxrun.spec.schema.nets import Net
 from fluxrun.spec.schema.training import Train
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -34,6 +35,8 @@ class Spec(Component):
     """Decides everything random: the split, the first weights, the order of the examples."""
     data: Annotated[Part, Slot("source")]
     """Where the examples come from."""
+    nets: Annotated[dict[str, Net], Named(Section(Net)), Field(max_length=100, default_factory=dict)]
+    """Layers that this spec declares itself, by name."""
     model: Annotated[list[Part], Slot("layer", many=True), Field(min_length=1)]
     """The layers, each taking what the one above gives; sizes of inputs are inferred."""
     train: Train
