@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter
 
 from fluxrun.spec.catalog import CATALOG
-from fluxrun.spec.part import Component, Section, Slot, fields, to_plain
+from fluxrun.spec.part import Component, Named, Section, Slot, fields, to_plain
 from fluxrun.spec.problems import near
 from fluxrun.spec.schema.root import Spec
 
@@ -97,6 +97,7 @@ def sections() -> Iterator[tuple[str, type[Component]]]:
         inner = [schema] if schema is not Spec else [Spec, *(row.schema for row in CATALOG["source"].values())]
         for one in inner:
             for key, inside in fields(one).items():
+                inside = inside.inside if isinstance(inside, Named) else inside
                 if isinstance(inside, Section) and inside.schema not in seen:
                     waiting.append((key, inside.schema))
 
@@ -168,6 +169,10 @@ def _type(schema: type[Component], field: str) -> str:
             return f"list of {kind}s" if many else kind
         case Section():
             return "map"
+        case Named(inside=Slot(kind=kind)):
+            return f"map of names to {kind}s"
+        case Named():
+            return "map of names to maps"
     return words(plain_schema(schema, field))
 
 

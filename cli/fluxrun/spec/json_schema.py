@@ -16,7 +16,8 @@ from annotated_types import MinLen
 
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.describe import default_of, docs, is_required, plain_schema
-from fluxrun.spec.part import Component, Section, Slot, fields
+from fluxrun.spec.part import Component, Named, Section, Slot, fields
+from fluxrun.spec.schema.nets import NET
 from fluxrun.spec.schema.root import Spec
 
 Schema = dict[str, Any]
@@ -80,6 +81,8 @@ class _Writer:
                 found = self.component(kind)
             case Section(schema=inner):
                 found = self.section(inner)
+            case Named(inside=inner):
+                found = {"type": "object", "additionalProperties": self.under_a_name(inner)}
             case _:
                 found = _or(plain_schema(schema, name), {"$ref": "#/$defs/env"})
         if self.loose or (inside is not None and not schema.model_fields[name].is_required()):
@@ -87,6 +90,14 @@ class _Writer:
         if (default := default_of(schema, name)) is not None:
             found = {**found, "default": default}
         return {"description": docs(schema)[name], **found} if name in docs(schema) else found
+
+    def under_a_name(self, inside: Slot | Section) -> Schema:
+        """What may stand under each name that a spec chooses: a map, its main key alone, or a layer of any sizes."""
+        if isinstance(inside, Slot):
+            return {"anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
+        schema = inside.schema
+        short = [] if schema.main is None else [self.field(schema, schema.main)]
+        return _or(self.section(schema), *short, *([NOTHING] if self.loose else []))
 
     def source(self) -> Schema:
         """The map `data`: its key `source` says which other keys there are."""
@@ -118,6 +129,10 @@ class _Writer:
         long = {name: self.arguments(kind, name) for name in rows}
         one = {"type": "object", "properties": long, "additionalProperties": False, "minProperties": 1}
         names = [_name(name, row.summary) for name, row in alone.items()]
+        if kind == "layer":
+            net = f"^{NET.pattern}$"
+            names.append({"description": "A net of this spec.", "type": "string", "pattern": net})
+            one["patternProperties"] = {net: {"description": "A net of this spec."}}
         return {"anyOf": [*names, {**one, "maxProperties": 1}, {"$ref": "#/$defs/env"}]}
 
     def arguments(self, kind: str, name: str) -> Schema:

@@ -36,7 +36,9 @@ def _whole(value: object) -> object:
 
 Size = Annotated[int | str, PlainValidator(_size), WithJsonSchema({"type": ["integer", "string"]})]
 Sizes = Annotated[list[Size], Field(max_length=8)]
-Default = Annotated[int | float | str | None, PlainValidator(_default), WithJsonSchema({"anyOf": NUMBER})]
+Default = Annotated[
+    int | float | str | None, PlainValidator(_default), WithJsonSchema({"anyOf": [*NUMBER, {"type": "null"}]})
+]
 Whole = Annotated[int | str, PlainValidator(_whole), WithJsonSchema({"anyOf": NUMBER})]
 
 
