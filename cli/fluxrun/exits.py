@@ -2,7 +2,7 @@
 
     0   finished, also when --max-steps was reached        65  bad data or a bad checkpoint
     1   a bug                                              66  an input is missing
-    2   wrong usage or a wrong spec                        73  cannot create the run folder
+    2   wrong usage or a wrong spec                        73  cannot create a run folder or a file
     3   diverged                                           74  reading or writing failed, or the disk is full
     4   --expect not met                                   75  out of --max-time
 
@@ -26,6 +26,7 @@ OUT_OF_TIME = 75
 def exit_code(error: BaseException) -> int:
     """The code for an error that ends a command."""
     from flux_core import errors
+    from fluxrun.jobs.expect import CannotCreate
     from fluxrun.spec.problems import SpecError
     from fluxrun.store.folder import NoSuchRun, RunFolderError
 
@@ -38,7 +39,7 @@ def exit_code(error: BaseException) -> int:
             return NO_INPUT
         case errors.DataError() | errors.CheckpointError():
             return BAD_DATA
-        case RunFolderError():
+        case RunFolderError() | CannotCreate():
             return CANNOT_CREATE
         case OSError():
             return IO_ERROR

@@ -1,18 +1,21 @@
-"""fluxrun check CONFIG: every error of a spec at once."""
+"""fluxrun check CONFIG: every error of a spec at once, and with --data what is suspicious about its data."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fluxrun.commands.guard import Debug, Set, guard, print_json
 
+if TYPE_CHECKING:
+    from fluxrun.jobs.check import Report
+
 EXAMPLES = """Examples:\n
 \b
   fluxrun check configs/digits.yaml
-  fluxrun check configs/digits.yaml --format json
+  fluxrun check configs/digits.yaml --data --format json
 """
 
 
@@ -30,6 +33,10 @@ def check(
     form: Annotated[
         Format, typer.Option("--format", help="For people, programs, or GitHub annotations.")
     ] = Format.text,
+    data: Annotated[
+        bool, typer.Option("--data", help="Look at the data too, and name what a model must beat.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings about the data are errors.")] = False,
     debug: Debug = False,
 ) -> None:
     """Check a spec, and its shapes where the data are at hand; exit code 2 if there are errors."""
@@ -37,23 +44,38 @@ def check(
     def work() -> int:
         from fluxrun import exits
         from fluxrun.jobs.check import check_spec
+        from fluxrun.spec.problems import as_github, as_json
+
+        report = check_spec(config, overrides or (), data=data or strict)
+        failed = bool(report.problems or (strict and report.warnings))
+        if form is Format.json:
+            found = as_json(report.everything)
+            ok = not (failed or report.fault)
+            result = {"version": 1, "ok": ok, "problems": found, "shapes_unchecked": report.unchecked}
+            print_json({**result, "baseline": vars(report.baseline) if report.baseline else None})
+        elif form is Format.github:
+            if report.everything:
+                print(as_github(report.everything))
+        elif report.fault:
+            raise report.fault
+        else:
+            _tell(report)
+        return exits.exit_code(report.fault) if report.fault else exits.USAGE if failed else exits.OK
+
+    def _tell(report: Report) -> None:
+        from fluxrun.render.numbers import number
         from fluxrun.render.stream import say
-        from fluxrun.spec.problems import as_github, as_json, as_text
+        from fluxrun.spec.problems import as_text
         from fluxrun.spec.text import visible
 
-        report = check_spec(config, overrides or ())
-        if form is Format.json:
-            found = as_json(report.problems)
-            print_json({"version": 1, "ok": not found, "problems": found, "shapes_unchecked": report.unchecked})
-        elif form is Format.github:
-            if report.problems:
-                print(as_github(report.problems))
-        elif report.problems:
-            say(as_text(report.problems))
+        if report.everything:
+            say(as_text(report.everything))
         elif report.unchecked:
             say(f"{visible(config)}: ok, but shapes were not checked: {visible(report.unchecked)}")
         else:
             say(f"{visible(config)}: ok")
-        return exits.USAGE if report.problems else exits.OK
+        if report.baseline:
+            beat = report.baseline
+            say(f"baseline to beat: {beat.metric} {number(beat.value)} ({visible(beat.answer)})")
 
     guard(work, debug)

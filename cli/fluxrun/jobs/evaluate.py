@@ -142,7 +142,7 @@ def _answered(new: NewData, spec: Spec, trained: Trained, notes: list[str]) -> t
     if len(rows) < len(cells):
         notes.append(f"{new.path.name}: {len(cells) - len(rows)} of {len(cells)} rows have no target, left out")
     place = Place(new.path, table.lines[rows], names[0])
-    kept = [cells[i] for i in rows]
+    kept = [cell for cell in cells if cell not in marks]
     values = np.array(kept) if preprocessing.classes else read_numbers(kept, marks, place).values
     return new.x[rows], values, place
 

@@ -26,6 +26,10 @@ class UsageError(FluxError):
     """An option has a value without a meaning."""
 
 
+class CannotCreate(FluxError):
+    """A file is there already, or cannot be made."""
+
+
 @dataclass(frozen=True)
 class Expectation:
     """A metric, a comparison, a number."""

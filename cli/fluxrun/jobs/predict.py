@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,7 @@ def write(predictions: Predictions, path: Path) -> None:
     fsio.write_atomically(path, content)
 
 
-def _free(names: Iterator[str] | Sequence[str], taken: Sequence[str]) -> list[str]:
+def _free(names: Iterable[str], taken: Sequence[str]) -> list[str]:
     """Names that differ from those that are taken, by underscores behind them."""
     found: list[str] = []
     for name in names:

@@ -38,6 +38,12 @@ class Built:
 
 def build(loaded: Loaded, *, max_steps: int | None = None, threads: int | None = None) -> Built:
     """Load the data and build the rest. Raises SpecError, DataError, MissingFile."""
+    spec, facts, source, dataset, model = gather(loaded)
+    return Built(spec, source, dataset, model, build_plan(spec, max_steps, threads), facts)
+
+
+def gather(loaded: Loaded, *, drawn: bool = True) -> tuple[Spec, Facts, Source, Dataset, Any]:
+    """All but the plan; `drawn` says whether the model needs its weights. Raises as `build`."""
     from fluxrun.spec.fit import Inputs, fit_model
 
     spec = resolve_split(loaded.spec)
@@ -53,9 +59,9 @@ def build(loaded: Loaded, *, max_steps: int | None = None, threads: int | None =
     check_task(spec, facts, doubts)
     x, y = dataset.train.x, dataset.train.y
     inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:])
-    model = fit_model(spec, facts, inputs, doubts)
+    model = fit_model(spec, facts, inputs, doubts, drawn=drawn)
     doubts.problems.raise_if_any()
-    return Built(spec, source, dataset, model, build_plan(spec, max_steps, threads), facts)
+    return spec, facts, source, dataset, model
 
 
 def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:

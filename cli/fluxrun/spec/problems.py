@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flux_core.errors import FluxError
 from fluxrun.spec.text import Place, visible
@@ -17,12 +18,13 @@ from fluxrun.spec.text import Place, visible
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at a place, the next step, and other places that take part in it."""
+    """What is wrong at a place, the next step, and other places that take part in it; or a warning of it."""
 
     place: Place
     message: str
     hint: str | None = None
     notes: tuple[tuple[Place, str], ...] = ()
+    severity: Literal["error", "warning"] = "error"
 
 
 class SpecError(FluxError):
@@ -76,7 +78,7 @@ def as_text(problems: Sequence[Problem]) -> str:
     """The report for people: place, message, the line, carets and the hint."""
     lines: list[str] = []
     for problem in problems:
-        lines.append(f"{problem.place}: error: {visible(problem.message)}")
+        lines.append(f"{problem.place}: {problem.severity}: {visible(problem.message)}")
         lines += problem.place.picture(visible(problem.hint) if problem.hint else None)
         for place, text in problem.notes:
             lines.append(f"{place}: note: {visible(text)}")
@@ -89,7 +91,7 @@ def as_json(problems: Sequence[Problem]) -> list[dict[str, object]]:
     return [
         {
             **_where(problem.place),
-            "severity": "error",
+            "severity": problem.severity,
             "message": problem.message,
             "hint": problem.hint,
             "related": [{**_where(place), "message": text} for place, text in problem.notes],
@@ -120,7 +122,7 @@ def as_github(problems: Sequence[Problem]) -> str:
         }
         text = problem.message + (f": {problem.hint}" if problem.hint else "")
         marks = ",".join(f"{key}={_escape(str(value), ',:')}" for key, value in fields.items())
-        lines.append(f"::error {marks}::{_escape(text, '')}")
+        lines.append(f"::{problem.severity} {marks}::{_escape(text, '')}")
     return "\n".join(lines)
 
 

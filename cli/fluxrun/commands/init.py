@@ -1,0 +1,44 @@
+"""fluxrun init --from data.csv --target COLUMN: a first spec for a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fluxrun.commands.guard import Debug, guard
+
+EXAMPLES = """Examples:\n
+\b
+  fluxrun init --from configs/data/iris.csv --target species
+  fluxrun init --from configs/data/diabetes.csv --target progression -o -
+"""
+
+
+def init(
+    source: Annotated[str, typer.Option("--from", metavar="CSV", help="A text table.")],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="What to predict: a name, or an index such as -1.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="By default as the table is called; - is stdout."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a first spec for a table, with a reason on every line; it trains as it is."""
+
+    def work() -> int:
+        from fluxrun.jobs.starter import about, starter, write
+        from fluxrun.render.stream import say
+        from fluxrun.spec.text import visible
+
+        place = output or f"{Path(source).stem}.yaml"
+        text = starter(source, target, place)
+        if place == "-":
+            print(text, end="")
+            return 0
+        for line in about(place, write(text, Path(place))):
+            say(visible(line))
+        return 0
+
+    guard(work, debug)

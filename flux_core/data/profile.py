@@ -1,0 +1,134 @@
+"""What the columns of a table hold, and which of them a first model should learn from.
+
+cells ──▶ Profile("age", "numeric", "73 different numbers from 17 to 90")
+          Profile("name", None, "a different text in almost every row")            None: to be left out
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
+from typing import Literal
+
+from flux_core.data.cells import number as spelled
+from flux_core.data.cells import shown
+
+MARKS = ("", "NA", "NaN", "?")  # cells that always mean that the value is not known
+ODD_MARKS = ("nan", "null", "NULL", "None", "none", "N/A", "n/a", "na", "#N/A", "-", "--", ".", "unknown", "missing")
+MANY = 200  # categories; each becomes a column
+FEW_NUMBERS = 20  # different whole numbers that may be classes
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A column: what it holds (None: nothing to learn from), why in words, and how many of its cells are missing."""
+
+    name: str
+    kind: Literal["numeric", "categorical"] | None
+    words: str
+    missing: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict."""
+
+    task: Literal["classification", "regression"]
+    counts: tuple[tuple[str, int], ...]  # classes, the most frequent first; () for numbers
+    words: str
+    declared: bool  # whether the task must be said, as the numbers do not say that they are classes
+
+
+def number(cell: str) -> float | None:
+    """The finite number that a cell spells, or None.
+
+    >>> number("2"), number("nan"), number("two")
+    (2.0, None, None)
+    """
+    value = spelled(cell)
+    return value if value is not None and isfinite(value) else None
+
+
+def marks_of(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The cells that stand for missing values: the usual ones, and odd ones between numbers.
+
+    >>> marks_of([["1", "-", "3"], ["a", "-", "b"]])
+    ('', 'NA', 'NaN', '?', '-')
+    """
+    found: dict[str, None] = {}
+    for cells in columns:
+        counts = Counter(cells)
+        texts = [cell for cell in counts if cell not in MARKS and number(cell) is None]
+        numbers = sum(count for cell, count in counts.items() if cell not in MARKS and number(cell) is not None)
+        if numbers * 2 > sum(counts.values()) - sum(counts[mark] for mark in MARKS):
+            found |= dict.fromkeys(text for text in texts if text in ODD_MARKS)
+    return (*MARKS, *found)
+
+
+def profile(name: str, cells: Sequence[str], marks: Collection[str]) -> Profile:
+    """What a column holds.
+
+    >>> profile("a", ["1", "2", "?", "4"], {"?"})
+    Profile(name='a', kind='numeric', words='3 different numbers from 1 to 4', missing=1)
+    """
+    counts = Counter(cells)
+    absent = sum(counts.pop(mark, 0) for mark in marks)
+    rows = len(cells) - absent
+    if not counts:
+        return Profile(name, None, "no value at all", absent)
+    if len(counts) == 1:
+        return Profile(name, None, f"the same value in every row, {shown(next(iter(counts)))}", absent)
+    values = {cell: value for cell in counts if (value := number(cell)) is not None}
+    if len(values) == len(counts):
+        return _numbers(name, cells, values, rows, absent)
+    if len(values) * 2 > len(counts) and len(counts) > MANY // 4:
+        odd = next(cell for cell in counts if cell not in values)
+        return Profile(name, None, f"numbers, and others such as {shown(odd)}: correct these cells", absent)
+    if rows >= 20 and len(counts) >= 0.5 * rows:
+        return Profile(name, None, f"a different text in almost every row: {len(counts):,} in {rows:,}", absent)
+    if len(counts) > MANY:
+        return Profile(name, None, f"{len(counts):,} different texts, too many to be categories", absent)
+    return Profile(name, "categorical", f"{len(counts)} categories", absent)
+
+
+def _numbers(name: str, cells: Sequence[str], values: dict[str, float], rows: int, absent: int) -> Profile:
+    low, high = min(values.values()), max(values.values())
+    words = f"{len(values):,} different numbers from {_shown(low)} to {_shown(high)}"
+    if rows >= 20 and len(values) == rows and not absent and all(value == value // 1 for value in values.values()):
+        order = [values[cell] for cell in cells]
+        steps = [b > a for a, b in pairwise(order)]
+        if all(steps) or not any(steps) or high - low < 2 * rows:
+            return Profile(
+                name, None, f"the number of a row: {rows:,} different ones from {_shown(low)} to {_shown(high)}", absent
+            )
+    return Profile(name, "numeric", words, absent)
+
+
+def profile_target(cells: Sequence[str], marks: Collection[str]) -> Target | str:
+    """What is to be predicted, or in words why it cannot be."""
+    counts = Counter(cell for cell in cells if cell not in marks)
+    rows = sum(counts.values())
+    values = [value for cell in counts if (value := number(cell)) is not None]
+    if len(counts) < 2:
+        return "it has the same value in every row" if counts else "it has no value"
+    numeric = len(values) == len(counts)
+    if numeric:
+        whole = all(value == value // 1 for value in values)
+        if not whole or len(counts) > FEW_NUMBERS or rows < 5 * len(counts):
+            return Target(
+                "regression", (), f"numbers from {_shown(min(values))} to {_shown(max(values))}", declared=False
+            )
+    elif len(counts) > MANY or rows < 2 * len(counts):
+        return f"it has {len(counts):,} different texts in {rows:,} rows, too many to be told apart"
+    ranked = tuple(counts.most_common())
+    listed = ", ".join(f"{shown(cell)} {count / rows:.0%}" for cell, count in ranked[:4])
+    words = f"{len(counts)} classes: {listed}" + (", ..." if len(ranked) > 4 else "")
+    return Target("classification", ranked, words, declared=numeric)
+
+
+def _shown(value: float) -> str:
+    """A number as people write it."""
+    return f"{value:,.0f}" if value == value // 1 and abs(value) < 1e15 else f"{value:g}"

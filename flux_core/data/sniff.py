@@ -1,0 +1,85 @@
+"""How a text table is written: what separates its columns, and whether its first line holds names.
+
+39;Private;Male        separator   the candidate that cuts the most lines into equally many cells, and the most cells
+50;State-gov;Female    header      no number in the first line, and something that sets it off from the lines below
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flux_core.data.cells import number
+from flux_core.data.files import open_file
+from flux_core.errors import DataError
+
+SEPARATORS = (",", ";", "\t", "|")
+HEAD = 2**18  # bytes that are looked at
+BLANK = ("", "NA", "NaN", "?")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How to read a table."""
+
+    delimiter: str
+    header: bool
+
+
+def sniff(path: Path, target: str | None = None) -> Dialect:
+    """Look at the start of a file; a `target` that stands in the first line says that this is the header.
+
+    Raises MissingFile, and DataError for what is no text.
+    """
+    with open_file(path) as file:
+        data = file.read(HEAD)
+        whole = len(data) < HEAD
+    try:
+        text = data.decode("utf-8-sig", "strict" if whole else "ignore")
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=path) from None
+    rows = max((_rows(text, mark, whole) for mark in SEPARATORS), key=lambda found: _fit(found[1]))
+    delimiter, cells = rows
+    if not cells:
+        raise DataError("the file is empty", file=path)
+    width = len(cells[0])
+    below = [row for row in cells[1:] if len(row) == width]
+    return Dialect(delimiter, (target in cells[0]) or _is_header(cells[0], below))
+
+
+def _rows(text: str, delimiter: str, whole: bool) -> tuple[str, list[list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    found: list[list[str]] = []
+    with suppress(csv.Error):  # what was read so far decides
+        found.extend([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
+    return delimiter, found if whole else found[:-1]  # the last line may be cut off
+
+
+def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
+    """How many rows have the most frequent number of cells, in tenths, and that number; one cell is no cut."""
+    if not rows:
+        return (0.0, 0)
+    width, count = Counter(map(len, rows)).most_common(1)[0]
+    return (0.0, 0) if width == 1 else (round(count / len(rows), 1), width)
+
+
+def _is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Names are different texts; below them there are numbers, or other texts than the name."""
+    if len(set(first)) < len(first) or any(cell in BLANK or number(cell) is not None for cell in first):
+        return False
+    if not below:
+        return True
+    columns = list(zip(*below, strict=True))
+    if any(_mostly_numbers(column) for column in columns):
+        return True
+    return not any(name in column for name, column in zip(first, columns, strict=True))
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    present = [cell for cell in cells if cell not in BLANK]
+    return sum(number(cell) is not None for cell in present) * 2 > len(present)
