@@ -49,7 +49,7 @@ class Products:
         types = [Type((size, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (train.x, train.y)]
         run = Run(training=True, seed=plan.seed)
         self.steps = [Compiled(stepper.graph.step, types, run=run) for _ in range(threads)]
-        self.instructions = [i for i in self.steps[0].tape.instructions if i.kernel.name == "gemm"]
+        self.instructions = _products(self.steps[0])
         self.list = [_gemm(i.operands) for i in self.instructions]
 
     def seconds(self, rounds: int) -> float:
@@ -74,7 +74,7 @@ class Products:
         (address,) = store.load([kernel])
 
         def call(step: Any) -> Callable[[], None]:
-            products = encode([i for i in step.tape.instructions if i.kernel.name == "gemm"], store)
+            products = encode(_products(step), store, step.base).rows
             # a tape of walks over that tape
             steps = np.array([(address, offset(products, step.base), len(products), WIDTH)] * times, np.int64)
             operands = np.array([offset(steps, step.base), *steps.shape], np.int64)
@@ -92,6 +92,13 @@ def bound(spec: Path, per_step: int, threads: int, rounds: int) -> dict[str, Any
     products = Products(spec, threads)
     rate = threads * per_step / products.seconds(rounds)
     return {"rate": rate, "gemms": [asdict(gemm) for gemm in products.list]}
+
+
+def _products(step: Any) -> list[Any]:
+    """The matrix products of a tape, but for those of loops."""
+    from flux_core.engine.lower import Instruction
+
+    return [i for i in step.tape.instructions if isinstance(i, Instruction) and i.kernel.name == "gemm"]
 
 
 def _gemm(operands: Sequence[int]) -> Gemm:
