@@ -2,10 +2,10 @@
 
     maximum(a0 + a1, 0)   with a0 full, a1 one row   →   for each row: for j: o[j] = maximum(a0[j] + a1[j], 0)
 
-How an operand is read belongs to the kernel, its size does not: `f` full, `r` a row that repeats, `c` one number
-for each row, `s` one number. The rows of full operands begin a stride apart, so that some columns can be done alone.
-An operand whose memory the result takes over is read and written through one pointer (`i`), because a loop that
-sees two pointers into the same memory is not vectorised.
+How an operand is read belongs to the kernel, its size does not: `f` an element for each, `c` one number for each row,
+`s` one number. Every operand has a stride, by which its rows, or numbers, lie apart: 0 for a row that repeats, more
+than the columns for a part of a wider array. An operand whose memory the result takes over is read and written
+through one pointer (`i`), because a loop that sees two pointers into the same memory is not vectorised.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from flux_core.engine.kernels.scalar import {functions}
 f4 = np.float32
 
 def elementwise(arena, operands):
-    rows, columns, stride = operands[{count}], operands[{count} + 1], operands[{count} + 2]
+    rows, columns = operands[{count}], operands[{count} + 1]
     {numbers}
     for i in range(rows):
         {views}
@@ -54,24 +54,22 @@ def elementwise(arena, operands):
 def elementwise_kernel(formula: str, reads: str) -> Kernel:
     """The kernel of a formula over a0, a1, ...; `reads` says how each operand is read, one letter for each.
 
-    Its operands: the places of a0, a1, ..., of the result, then rows, columns and stride.
+    Its operands: the places of a0, a1, ..., of the result, then rows and columns, then the strides in the order of
+    the places.
     """
     count = len(reads)
     numbers = [f"a{k} = arena[operands[{k}]]" for k, how in enumerate(reads) if how == "s"]
+    begins = [f"operands[{k}] + i * operands[{count + 3 + k}]" for k in range(count + 1)]
     views = []
     for k, how in enumerate(reads):
         if how in "fi":
-            views.append(f"v{k} = carray(at(arena, operands[{k}] + i * stride), columns)")
-        elif how == "r":
-            views.append(f"v{k} = carray(at(arena, operands[{k}]), columns)")
+            views.append(f"v{k} = carray(at(arena, {begins[k]}), columns)")
         elif how == "c":
-            views.append(f"a{k} = arena[operands[{k}] + i]")
+            views.append(f"a{k} = arena[{begins[k]}]")
     target = f"v{reads.index('i')}" if "i" in reads else "o"
     if target == "o":
-        views.append(
-            f"o = carray(at(arena, operands[{count}]), columns)".replace(f"[{count}]", f"[{count}] + i * stride")
-        )
-    text = _Compilable({f"a{k}": f"v{k}[j]" for k, how in enumerate(reads) if how in "fir"})
+        views.append(f"o = carray(at(arena, {begins[count]}), columns)")
+    text = _Compilable({f"a{k}": f"v{k}[j]" for k, how in enumerate(reads) if how in "fi"})
     body = ast.unparse(text.visit(ast.parse(formula, mode="eval").body))
     used = sorted(name for name in FUNCTIONS if f"{name}(" in body)
     source = TEMPLATE.format(

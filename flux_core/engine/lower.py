@@ -9,7 +9,7 @@ in float32 units, and sizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -23,7 +23,7 @@ from flux_core.ir import Node
 from flux_core.ops.shape import order_of
 from flux_core.passes.infer import Type, TypeTree
 from flux_core.passes.legalise import reads_of
-from flux_core.passes.schedule import part_of
+from flux_core.passes.parts import part_of
 from flux_core.philox import Stream
 
 Shape = tuple[int, ...]
@@ -46,12 +46,13 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Context:
-    """What lowering knows: where each node's value lies, its type, and where the run's numbers are."""
+    """What lowering knows: where each node's value lies and how, its type, and where the run's numbers are."""
 
     place: Callable[[Node], int]
     types: Mapping[Node, TypeTree]
     seed: int
     step_place: int
+    lead: Mapping[Node, int] = field(default_factory=dict)  # how far the rows of parts of wider arrays lie apart
 
     def shape(self, node: Node) -> Shape:
         """The shape of an array."""
@@ -84,14 +85,16 @@ def _written(name: str, file: str) -> Kernel:
 def _fused(node: Node, c: Context) -> Instruction:
     shape = c.shape(node)
     reads, columns = reads_of([c.shape(x) for x in node.inputs], shape)
-    size, out = prod(shape), c.place(node)
+    size, places = prod(shape), (*c.places(*node.inputs), c.place(node))
     columns = (shape or (1,))[-1] if columns is None else columns
-    for i, (x, read) in enumerate(zip(node.inputs, reads, strict=True)):
-        if read == "f" and c.place(x) == out:
-            reads[i] = "i"
+    apart = {"f": columns, "r": 0, "c": 1, "s": 0}
+    strides = [c.lead.get(x, apart[how]) for x, how in zip((*node.inputs, node), (*reads, "f"), strict=True)]
+    how = "".join("f" if read == "r" else read for read in reads)
+    for i, read in enumerate(reads):
+        if read == "f" and (places[i], strides[i]) == (places[-1], strides[-1]):
+            how = how[:i] + "i" + how[i + 1 :]
             break
-    how = "".join(reads)
-    operands = (*c.places(*node.inputs), out, size // columns if columns else 0, columns, columns)
+    operands = (*places, size // columns if columns else 0, columns, *strides)
     return Instruction(elementwise_kernel(node.attrs["formula"], how), operands, node.attrs["formula"], how)
 
 
@@ -235,7 +238,8 @@ def _concat(node: Node, c: Context) -> Lowered:
     at = c.place(node)
     for x in node.inputs:
         sizes = c.shape(x)
-        yield _copy(c, c.place(x), at, sizes, _strides(sizes), _strides(shape), unit)
+        if x not in c.lead:  # else it was computed in its place
+            yield _copy(c, c.place(x), at, sizes, _strides(sizes), _strides(shape), unit)
         at += sizes[axis] * _strides(shape)[axis] * unit
 
 

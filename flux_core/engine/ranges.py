@@ -86,13 +86,20 @@ def _write(base: int, size: int) -> Range:
 
 
 def _elementwise(tile: Instruction) -> list[Range]:
-    *places, out, rows, columns, stride = tile.operands
-    found = [_box(out, rows, columns, stride, True)]
-    for place, how in zip(places, tile.reads, strict=True):
+    count = len(tile.reads)
+    places, out, rows, columns, strides = (
+        tile.operands[:count],
+        tile.operands[count],
+        tile.operands[count + 1],
+        tile.operands[count + 2],
+        tile.operands[count + 3 :],
+    )
+    found = [_box(out, rows, columns, strides[-1], True)]
+    for place, how, stride in zip(places, tile.reads, strides, strict=False):
         if how == "f":
-            found.append(_box(place, rows, columns, stride))
+            found.append(_box(place, rows, columns, stride) if stride else _read(place, columns))
         elif how != "i":  # that is where the result goes
-            found.append(_read(place, {"r": columns, "c": rows, "s": 1}[how]))
+            found.append(_read(place, {"c": rows, "s": 1}[how]))
     return found
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flux_core.engine.lower import CannotLowerError, Context, Instruction, copied, lower
-from flux_core.ir import Node, is_leaf
+from flux_core.ir import Node
 from flux_core.passes import TypeTree
 from flux_core.passes.loops import Loop
-from flux_core.passes.schedule import is_view, units
+from flux_core.passes.schedule import units
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,10 @@ class _Walk:
 
     def instructions(self, t: int) -> list[Instruction]:
         """The instructions of step `t`, counted in the order in which the steps run."""
-        inside = replace(self.context, place=self.places(t))
+        inside = replace(self.context, place=self.places(t), lead=self.loop.schedule.lead)
         found: list[Instruction] = []
-        for node in self.loop.schedule.order:
-            if not is_leaf(node) and not is_view(node, self.context.types):
-                found += lower(node, inside)
+        for node in self.loop.schedule.computed():
+            found += lower(node, inside)
         for value, target in self.loop.copies:
             found.append(copied(inside.place(value), self._target(target.output, target.unit, t), target.unit))
         return found

@@ -22,13 +22,13 @@ from flux_core.engine.meetings import meetings
 from flux_core.engine.repeat import Repeated, lower_scan
 from flux_core.engine.store import Store
 from flux_core.engine.tiles import tiled
-from flux_core.ir import Graph, Node, Param, is_leaf
+from flux_core.ir import Graph, Node, Param
 from flux_core.ops import EVALUATION, Run
 from flux_core.passes import TypeTree
 from flux_core.passes.loops import Loop
 from flux_core.passes.memory import LINE
 from flux_core.passes.pipeline import Work, stages
-from flux_core.passes.schedule import Schedule, is_view, units
+from flux_core.passes.schedule import Schedule, units
 
 WIDTH = 32  # words in a row: an address, up to 29 operands, a tile and a flag
 FLOAT = 4  # bytes
@@ -100,12 +100,12 @@ class Tape:
             flat = np.ascontiguousarray(value, kind).reshape(-1).view(np.float32)
             self.constants[start : start + flat.size] = flat
         self._param_place, self._result_place = param_place, result_place
-        context = Context(self.place, layout.types, seed, step_place)
+        context = Context(self.place, layout.types, seed, step_place, layout.schedule.lead)
         self.instructions: list[Instruction | Repeated] = []
-        for node in layout.schedule.order:
+        for node in layout.schedule.computed():
             if node.op == "scan":
                 self.instructions += lower_scan(node, layout.loops[node], context)
-            elif not is_leaf(node) and not is_view(node, layout.types):
+            else:
                 self.instructions += lower(node, context)
 
     def memory_of(self, node: Node) -> Flat:

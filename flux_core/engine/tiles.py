@@ -50,7 +50,8 @@ def _work(instruction: Instruction) -> float:
         _, _, _, m, n, k, *_ = operands
         return 2.0 * m * n * k
     if name == "elementwise":
-        return ELEMENT * operands[-3] * operands[-2]
+        at = len(instruction.reads) + 1
+        return ELEMENT * operands[at] * operands[at + 1]
     return UPDATED * operands[-2] if name.startswith("update_") else 0.0
 
 
@@ -104,28 +105,37 @@ def _product(instruction: Instruction) -> list[Instruction]:
 
 
 def _elementwise(instruction: Instruction) -> list[Instruction]:
-    *_, rows, columns, _ = instruction.operands
+    _, rows, columns, _ = _parts_of(instruction)
     parts = _parts(rows * columns, ELEMENTS)
     by_rows = rows >= columns
     ranges = _ranges(rows, parts, ROWS) if by_rows else _ranges(columns, parts, LINE)
     return [_part(instruction, s, e, by_rows) for s, e in ranges]
 
 
+def _parts_of(instruction: Instruction) -> tuple[Sequence[int], int, int, Sequence[int]]:
+    """The places of an elementwise instruction, its rows and columns, and its strides."""
+    count = len(instruction.reads) + 1
+    operands = instruction.operands
+    return operands[:count], operands[count], operands[count + 1], operands[count + 2 :]
+
+
 def _part(instruction: Instruction, s: int, e: int, by_rows: bool) -> Instruction:
     """Some rows or columns of an elementwise instruction."""
-    *places, rows, columns, stride = instruction.operands
-    # one letter for each operand, and the result is like a full one
-    full, moves = (stride, {"r": 0, "c": 1, "s": 0}) if by_rows else (1, {"r": 1, "c": 0, "s": 0})
-    begins = [p + s * moves.get(how, full) for p, how in zip(places, instruction.reads + "f", strict=True)]
-    return replace(instruction, operands=(*begins, *((e - s, columns) if by_rows else (rows, e - s)), stride))
+    places, rows, columns, strides = _parts_of(instruction)
+    moves = strides if by_rows else [int(how in "fi") for how in instruction.reads + "f"]
+    begins = [place + s * move for place, move in zip(places, moves, strict=True)]
+    return replace(instruction, operands=(*begins, *((e - s, columns) if by_rows else (rows, e - s)), *strides))
 
 
 def _flat(tile: Instruction) -> Instruction:
     """A tile as one long row, which is quicker than many short ones, where nothing in it belongs to a row or column."""
-    *places, rows, columns, stride = tile.operands
-    if tile.kernel.name != "elementwise" or columns != stride or set(tile.reads) & {"r", "c"}:
+    if tile.kernel.name != "elementwise":
         return tile
-    return replace(tile, operands=(*places, 1, rows * columns, rows * columns))
+    places, rows, columns, strides = _parts_of(tile)
+    dense = [stride == columns or how == "s" for stride, how in zip(strides, tile.reads + "f", strict=True)]
+    if not all(dense):
+        return tile
+    return replace(tile, operands=(*places, 1, rows * columns, *(rows * stride for stride in strides)))
 
 
 def _update(instruction: Instruction) -> list[Instruction]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from flux_core.ir import Node
 from flux_core.ir.printing import label
 from flux_core.passes.infer import Type, TypeTree
+from flux_core.passes.parts import VIEWS
 from flux_core.passes.pipeline import Work
-from flux_core.passes.schedule import VIEWS, Buffer, Schedule
+from flux_core.passes.schedule import Buffer, Schedule
 
 WIDTH = 40  # characters of a chart, at most
 FLOAT = 4  # bytes

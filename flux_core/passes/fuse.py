@@ -19,6 +19,7 @@ from typing import Any
 from flux_core.ir import Graph, Node, constant, topological
 from flux_core.ops import TABLE
 from flux_core.passes.infer import Type, TypeTree
+from flux_core.passes.split import split
 
 OPS = 24  # in one formula: enough for any cell, and no risk for the parser's recursion
 OPERANDS = 6  # more streams than this and their aliasing can no longer be checked in front of a vector loop
@@ -35,6 +36,7 @@ class _Tree:
 
 def fuse(graph: Graph, types: Mapping[Node, TypeTree]) -> tuple[Graph, dict[Node, TypeTree]]:
     """The graph with every tree of elementwise ops as one `fused` node, and the types of the new nodes."""
+    graph, types = split(graph, types)
     nodes = topological(graph.output)
     readers: dict[Node, set[Node]] = {}
     for node in nodes:

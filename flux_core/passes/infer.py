@@ -179,7 +179,10 @@ def _element(node: Node, whole: TypeTree) -> TypeTree:
         )
     if not -len(whole) <= index < len(whole):
         raise ShapeError(
-            f"element {index} of a tuple of {len(whole)}", path=str(node.origin), shapes=(shape_tree(whole),)
+            f"element {index} of a tuple of {len(whole)}",
+            path=str(node.origin),
+            place=node.origin.place,
+            shapes=(shape_tree(whole),),
         )
     return whole[index]
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from flux_core.ir import Graph, Node, topological
 from flux_core.passes.infer import Type, TypeTree
 from flux_core.passes.memory import memory
-from flux_core.passes.schedule import Schedule, is_view, schedule, units
+from flux_core.passes.parts import is_view
+from flux_core.passes.schedule import Schedule, schedule, units
 
 
 class Target(NamedTuple):

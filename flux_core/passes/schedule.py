@@ -8,20 +8,15 @@ Gradients are ordered from the last layer to the first, as they are found, so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-
-from flux_core.ir import Graph, Node, topological
-from flux_core.ops import SHAPE_ONLY
+from flux_core.ir import Graph, Node, is_leaf, topological
 from flux_core.passes.infer import Type, TypeTree
+from flux_core.passes.parts import VIEWS, begin_of, columns_of, is_view, reads
 
-# ops that give another view of the memory of their first operand
-VIEWS = frozenset({"reshape", "reshape_like", "flatten", "expect", "expect_like"})
 STRUCTURE = frozenset({"tuple", "get"})
 
 
@@ -38,52 +33,29 @@ class Buffer:
 class Schedule:
     """The nodes in the order of their instructions, the node that owns each node's memory, and the buffers.
 
-    `shift` says how far behind the beginning of its owner's memory a node's begins, in float32 numbers; a scan owns
-    the workspace of its steps.
+    `shift` says how far behind the beginning of its owner's memory a node's begins, `lead` how far its rows lie apart
+    where it is some columns of it, in float32 numbers; a scan owns the workspace of its steps.
     """
 
     order: tuple[Node, ...]
     owner: Mapping[Node, Node]
     shift: Mapping[Node, int]
+    lead: Mapping[Node, int]
     buffers: Mapping[Node, Buffer]
     results: tuple[Node, ...]
 
-
-def reads(node: Node) -> tuple[Node, ...]:
-    """The operands whose values an op reads; of the others it needs only the shape."""
-    shape_only = SHAPE_ONLY.get(node.op, frozenset())
-    return tuple(x for i, x in enumerate(node.inputs) if i not in shape_only)
+    def computed(self) -> Iterator[Node]:
+        """The nodes that take instructions, in their order: no leaf, and nothing that only names a part of another."""
+        for node in self.order:
+            named = self.owner[node] is not node and (node.op == "slice" or node.op in VIEWS)
+            if not is_leaf(node) and not named:
+                yield node
 
 
 def units(tree: TypeTree) -> int:
     """The room that a value takes, in float32 numbers; an id takes two."""
     assert isinstance(tree, Type)
     return prod(tree.shape) * (1 if tree.kind == "float" else 2)
-
-
-def part_of(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """Where the part of an array that `index` names begins, its sizes and its strides, in elements.
-
-    >>> part_of((4, 3), (slice(1, None),))
-    (3, (3, 3), (3, 1))
-    """
-    strides = tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
-    whole = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, strides)
-    part = whole[index]
-    begin = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    return begin, part.shape, part.strides
-
-
-def is_view(node: Node, types: Mapping[Node, TypeTree]) -> bool:
-    """Whether a node's value lies as it is in the memory of its first operand."""
-    if node.op in VIEWS:
-        return True
-    whole = types[node.inputs[0]] if node.op == "slice" else None
-    if not isinstance(whole, Type) or not prod(whole.shape):
-        return False
-    _, sizes, strides = part_of(whole.shape, node.attrs["index"])
-    dense = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
-    return bool(prod(sizes)) and all(n == 1 or a == b for n, a, b in zip(sizes, strides, dense, strict=True))
 
 
 def flat_results(graph: Graph) -> tuple[Node, ...]:
@@ -117,10 +89,16 @@ def schedule(
     position = {node: i for i, node in enumerate(order)}
     owner: dict[Node, Node] = {}
     shift: dict[Node, int] = {}
+    columns = columns_of(order, types, {*results, *placed})
     for node in order:
-        view = is_view(node, types)
-        owner[node] = owner[node.inputs[0]] if view else node
-        shift[node] = shift[node.inputs[0]] + _begin(node, types) if view else 0
+        if node in columns:
+            whole, begin, _ = columns[node]
+            owner[node], shift[node] = owner.get(whole, whole), shift.get(whole, 0) + begin
+        elif is_view(node, types):
+            owner[node] = owner[node.inputs[0]]
+            shift[node] = shift[node.inputs[0]] + begin_of(node, types)
+        else:
+            owner[node], shift[node] = node, 0
         for output in loops[node][0] if node.op == "scan" else ():
             owner[output], shift[output] = output, 0
     elsewhere = {owner[node] for node in placed} | {n for n in order if n.op in ("param", "constant")}
@@ -148,15 +126,8 @@ def schedule(
         for node in first
         if node not in elsewhere
     }
-    return Schedule(order, owner, shift, buffers, results)
-
-
-def _begin(view: Node, types: Mapping[Node, TypeTree]) -> int:
-    """Where a view begins in what it views, in float32 numbers."""
-    whole = types[view.inputs[0]]
-    if view.op != "slice" or not isinstance(whole, Type):
-        return 0
-    return part_of(whole.shape, view.attrs["index"])[0] * (1 if whole.kind == "float" else 2)
+    lead = {node: part.lead for node, part in columns.items()}
+    return Schedule(order, owner, shift, lead, buffers, results)
 
 
 def _inheritance(
@@ -173,6 +144,8 @@ def _inheritance(
     for x in node.inputs:
         mine = owner[x]
         same = units(types[mine]) == units(types[x]) == units(types[node])
+        # a part of it that is read elsewhere in the formula would change under the kernel
+        same = same and all(owner[y] is not mine or units(types[y]) == units(types[x]) for y in node.inputs)
         if mine not in elsewhere and same and last[mine] == now and units(types[x]) > 1:
             return mine
     return None

@@ -83,12 +83,13 @@ def test_places_of_an_update(name):
 
 
 def test_places_of_a_formula():
-    kernel = elementwise_kernel("a0 * a1 + a2 - a3", "ircs")
+    kernel = elementwise_kernel("a0 * a1 + a2 - a3", "ifcs")
     (function,) = kernels(kernel.source)
-    row = names(Instruction(kernel, (0,) * 8, "", "ircs"))
+    row = names(Instruction(kernel, (0,) * 12, "", "ifcs"))
     # the result is written through the pointer of the operand whose memory it takes over
     assert places_used(function) == {0, 1, 2, 3}
-    assert row == ["@a0", "@a1", "@a2", "@a3", "@out", "rows", "columns", "stride"]
+    strides = ["a0_stride", "a1_stride", "a2_stride", "a3_stride", "out_stride"]
+    assert row == ["@a0", "@a1", "@a2", "@a3", "@out", "rows", "columns", *strides]
 
 
 def test_text():

@@ -109,7 +109,7 @@ def test_an_opaque_call_has_no_tape():
 def test_every_op_has_a_way_to_the_tape():
     """What has no rule of its own is elementwise, a view, or rewritten before."""
     from flux_core.passes.legalise import _Legaliser
-    from flux_core.passes.schedule import VIEWS
+    from flux_core.passes.parts import VIEWS
 
     for name, op in TABLE.items():
         rewritten = hasattr(_Legaliser, f"legal_{name}")
