@@ -108,7 +108,7 @@ def section(
             values[name] = section(kind.schema, Mapping({}, node.place), f"{path}.{name}".lstrip("."), problems, rows)
     for wrong, message in schema.together({name: value for name, value in values.items() if value is not FAILED}):
         held = node.entries.get(wrong)
-        if held is None and wrong in meant:
+        if (held is None and wrong in meant) or values.get(wrong) is FAILED:
             continue
         problems.add(shown_at(held.node, held.key) if held else above or node.place, message)
     try:
