@@ -132,8 +132,8 @@ class TextSource:
         if windows < 1:
             what = f"{streams} streams" if self.carry_state else "a window"
             raise SettingError(
-                f"the {part} split has {len(ids):,} symbol{'s' * (len(ids) != 1)}, too few for {what} of {self.steps:,} steps: "
-                f"{streams * self.steps + 1:,} are needed",
+                f"the {part} split has {len(ids):,} symbol{'s' * (len(ids) != 1)}, too few for "
+                f"{what} of {self.steps:,} steps: {streams * self.steps + 1:,} are needed",
                 key="steps",
                 file=_first(self._paths().get(part) or self._paths()["train"]),
                 hint="lower data.steps or data.batch_size, or take more text",

@@ -190,8 +190,8 @@ class WindowsSource:
         rows = len(series.lines)
         if rows < self.steps + self.horizon:
             raise SettingError(
-                f"the {part} split has {rows:,} row{'s' * (rows != 1)}, too few for a window of {self.steps:,} steps and "
-                f"{self.horizon:,} behind it: {self.steps + self.horizon:,} are needed",
+                f"the {part} split has {rows:,} row{'s' * (rows != 1)}, too few for a window of "
+                f"{self.steps:,} steps and {self.horizon:,} behind it: {self.steps + self.horizon:,} are needed",
                 key="steps",
                 file=series.file,
                 hint="lower data.steps or data.horizon, or take other fractions in data.split",
