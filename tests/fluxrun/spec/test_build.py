@@ -44,12 +44,19 @@ def test_initialisers_reach_the_weights(folder):
 
 @pytest.mark.parametrize("name", CATALOG["layer"])
 def test_every_layer_can_be_built_trained_and_shown(folder, name):
-    arguments = {"affine": "3", "reshape": "[2, 3]", "onehot": "~"}.get(name, "{}")
-    if name == "onehot":  # takes ids, which a table does not have
+    sized = {"affine": "3", "reshape": "[2, 3]", "onehot": "5", "embedding": "{out: 3, n: 5}"}
+    sized |= dict.fromkeys(("recurrent", "gru", "lstm"), "{out: 3, layers: 2, bidirectional: true}")
+    arguments = sized.get(name, "{}")
+    before = "affine: 6"
+    if name in ("recurrent", "gru", "lstm", "last", "time_mean"):  # take sequences
+        before = "reshape: [2, 1]"
+    change = [f"model=[{{{before}}}, {{{name}: {arguments}}}, flatten, {{affine: classes}}]"]
+    if name in ("onehot", "embedding"):  # take ids, which a table does not have
         np.savez("ids.npz", x=np.arange(40) % 5, y=np.arange(40) % 2)
-        change = ["data={source: npz, path: ids.npz, ids: true}", "model=[{onehot: 5}, flatten, {affine: classes}]"]
-    else:
-        change = [f"model=[{{affine: 6}}, {{{name}: {arguments}}}, flatten, {{affine: classes}}]"]
+        change = [
+            "data={source: npz, path: ids.npz, ids: true}",
+            f"model=[{{{name}: {arguments}}}, flatten, {{affine: classes}}]",
+        ]
     built = build(load("small.yaml", change), max_steps=2)
     spec, _, seen, model = peek(load("small.yaml", change))
     assert to_plain(spec) == to_plain(built.spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -99,3 +99,58 @@ class Elu(Component):
     main: ClassVar[str | None] = "alpha"
     alpha: Positive = 1.0
     """The limit far below zero, negated."""
+
+
+class Cells(Component):
+    """Layers of recurrent cells along sequences: (batch, steps, values) to (batch, steps, out)."""
+
+    main: ClassVar[str | None] = "out"
+    out: Size
+    """How many values it gives at each step; twice as many if bidirectional."""
+    layers: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many layers, each fed with all steps of the one before."""
+    bidirectional: bool = False
+    """Whether each layer runs from the last step too; its values stand behind the others."""
+    dropout: Fraction = 0.0
+    """Which part of the values between two layers is zeroed while training."""
+    trainable_state: bool = False
+    """Whether the state before the first step is trained; else it is zero."""
+    init: Annotated[Part, Slot("initialiser", default="glorot")]
+    """The first values of the weights of the input."""
+    recurrent_init: Annotated[Part, Slot("initialiser", default="orthogonal")]
+    """The first values of the weights of the state."""
+    bias_init: Annotated[Part, Slot("initialiser", default="zeros")]
+    """The first values of the biases."""
+
+
+class Recurrent(Cells):
+    """h = tanh(x W + h[-1] U + b), step by step."""
+
+    activation: Literal["tanh", "relu"] = "tanh"
+    """What squeezes the sum."""
+
+
+class Gru(Cells):
+    """Gated recurrent units, step by step."""
+
+    reset: Literal["after", "before"] = "after"
+    """Whether the state is reset after its product with U, as in cuDNN, or before it, as in 2014."""
+
+
+class Lstm(Cells):
+    """Long short-term memory, step by step."""
+
+    forget_bias: float = 1.0
+    """What is added to the first bias of the forget gate."""
+
+
+class Embedding(Component):
+    """Ids to rows of a trained table."""
+
+    main: ClassVar[str | None] = "out"
+    out: Size
+    """How many values an id becomes."""
+    n: Size = "vocab"
+    """How many ids there are, from 0; `vocab` for as many as the text has symbols."""
+    init: Annotated[Part, Slot("initialiser", default="normal")]
+    """The first values of the table."""
