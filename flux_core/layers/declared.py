@@ -11,7 +11,6 @@ must be declared.
 from __future__ import annotations
 
 import keyword
-import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,7 +128,7 @@ def declare(
     }
     program = None
     try:
-        program = compile_forward(textwrap.dedent(forward), {**roles, **dict.fromkeys(words, "argument")})
+        program = compile_forward(forward, {**roles, **dict.fromkeys(words, "argument")})
     except FormulaError as problem:
         faults += problem.faults
     if program is not None:

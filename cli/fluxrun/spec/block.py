@@ -4,13 +4,15 @@
       a = b                       the file            a = b   line 2, column 7
 
 YAML takes away indentation, joins folded lines and drops comments behind them, but it leaves all other characters in
-their order: the n-th that is no blank in the value is the n-th in the file. Where they differ (an escape, a variable of
-the environment) the place is that of the whole value.
+their order: the n-th that is no blank in the value is the n-th in the file. Where they differ, as behind a variable
+of the environment, the place is that of the whole value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from string import hexdigits
 
 from flux_core.errors import Span
 from fluxrun.spec.text import Place
@@ -40,23 +42,38 @@ def within(whole: Place, value: str, span: Span) -> Place:
 @lru_cache(maxsize=8)  # a formula with many faults is gone through once
 def _places(whole: Place, value: str) -> list[tuple[int, int]]:
     """Row and column of every character of the value that is no blank, as far as the file has them."""
-    wanted = "".join(value.split())
-    row, column = _first(whole)
     found: list[tuple[int, int]] = []
-    for number, line in enumerate(whole.source.lines[row:], row):
-        for at in range(column, len(line)):
-            if line[at].isspace():
-                continue
-            if len(found) == len(wanted) or line[at] != wanted[len(found)]:
-                return found
-            found.append((number, at))
-        column = 0
+    for wanted, (row, column, character) in zip("".join(value.split()), _characters(whole), strict=False):
+        if character != wanted:
+            break
+        found.append((row, column))
     return found
 
 
-def _first(whole: Place) -> tuple[int, int]:
-    """Where the characters of a value begin: behind a quote, or on the line below | and >."""
-    mark = whole.source.line(whole.row)[whole.column : whole.column + 1]
-    if mark in ("|", ">"):
-        return whole.row + 1, 0
-    return whole.row, whole.column + (mark in ("'", '"') and mark != "")
+def _characters(whole: Place) -> Iterator[tuple[int, int, str]]:
+    """Row, column and meaning of every character from the first of a value on, but for blanks."""
+    row, column = whole.row, whole.column
+    quote = whole.source.line(row)[column : column + 1]
+    if quote in ("|", ">"):  # a block stands on the lines below
+        row, column = row + 1, 0
+    elif quote in ("'", '"'):
+        column += 1
+    for number, line in enumerate(whole.source.lines[row:], row):
+        at = column if number == row else 0
+        while at < len(line):
+            length, character = _escaped(line, at) if quote == '"' and line[at] == "\\" else (1, line[at])
+            if quote == "'" and line.startswith("''", at):
+                length = 2
+            if not character.isspace():
+                yield number, at, character
+            at += length
+
+
+def _escaped(line: str, at: int) -> tuple[int, str]:
+    """The length and the meaning of an escape between double quotes; all that has no sign of its own is a blank."""
+    kind = line[at + 1 : at + 2]
+    digits = {"x": 2, "u": 4, "U": 8}.get(kind, 0)
+    code = line[at + 2 : at + 2 + digits]
+    if digits and len(code) == digits and all(digit in hexdigits for digit in code):
+        return 2 + digits, chr(min(int(code, 16), 0x10FFFF))
+    return 2, kind if kind in ('"', "\\", "/") else " "

@@ -23,7 +23,7 @@ from fluxrun.spec.problems import Problems, listing, near
 from fluxrun.spec.schema.root import Spec
 from fluxrun.spec.schema.training import Train
 from fluxrun.spec.text import Place
-from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe, plain
+from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, describe, plain
 from fluxrun.spec.words import shown_at, translate
 
 Rows = AbstractMapping[str, Row]
@@ -140,8 +140,7 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, rows: Rows
             return part(inside.kind, node, path, problems, rows)
         case Named(), Mapping():
             found = {
-                name: _value(inside.inside, entry.node, f"{path}.{name}", problems, rows, entry.key)
-                for name, entry in node.entries.items()
+                name: _named(inside, entry, f"{path}.{name}", problems, rows) for name, entry in node.entries.items()
             }
             return FAILED if FAILED in found.values() else found
         case Section(), Mapping():
@@ -158,6 +157,14 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, rows: Rows
             paths = [_listed_path(item, path, problems) for item in node.items]
             return FAILED if FAILED in paths else paths
     return plain(node)
+
+
+def _named(inside: Named, entry: Entry, path: str, problems: Problems, rows: Rows) -> object:
+    """What stands under a name that the spec chose: never nothing, which `extends` alone knows what to do with."""
+    if isinstance(inside.inside, Section) and plain(entry.node) is None:
+        problems.add(entry.key, f"expected a map in {path}, not nothing")
+        return FAILED
+    return _value(inside.inside, entry.node, path, problems, rows, entry.key)
 
 
 def _listed_path(node: Node, path: str, problems: Problems) -> object:

@@ -139,6 +139,8 @@ def _misfit(error: GraphError, spec: Spec, inputs: Inputs, doubts: Doubts) -> No
         shapes = getattr(error, "shapes", ())
         came = shapes[0] if shapes else None
         gives = f"gives {_shape(came[1:])}" if isinstance(came, tuple) and came else "gives its input"
+        if isinstance(came, tuple) and came and isinstance(came[0], tuple):
+            gives = f"gives {len(came)} separate values"
         note = (f"model.{giver}", f"layer {giver} ({spec.model[giver].name}) {gives}")
     doubts.at(place, f"layer {index} ({spec.model[index].name}) does not fit: {error.reason}", notes=[note])
 

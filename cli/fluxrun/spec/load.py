@@ -97,8 +97,8 @@ def _float(x: float) -> str:
 
 
 def _text(dumper: Any, value: str) -> Any:
-    """Quote what either version of YAML, 1.1 or 1.2, would read as something else than text."""
-    style = None if isinstance(scalar(value), str) else "'"
+    """Quote what either version of YAML, 1.1 or 1.2, would read as something else than text; lines stay lines."""
+    style = "|" if "\n" in value else None if isinstance(scalar(value), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -43,14 +43,14 @@ def check_nets(tree: Mapping, problems: Problems, rows: AbstractMapping[str, Row
 
 
 def _check_net(name: str, net: Net, tree: Mapping, problems: Problems, rows: AbstractMapping[str, Row]) -> None:
-    node = dict(declared(tree))[name].node
-    assert isinstance(node, Mapping)  # it was looked at before
-    for key in filter(is_taken, net.arguments):
-        place = fault_place(node, Fault("", None, where=f"arguments.{key}"))
+    entry = dict(declared(tree))[name]
+    assert isinstance(entry.node, Mapping)  # it was looked at before
+    for key in (key for key in net.arguments if is_taken(key) and not key.startswith("_")):
+        place = fault_place(entry, Fault("", None, where=f"arguments.{key}"))
         problems.add(place, f"no argument can be called {key!r}", "take another name")
     read: set[str] = set()
     sizes = known_sizes(net)
-    for key, model in net_models(node):
+    for key, model in net_models(entry.node):
         path = f"nets.{name}.models.{key}"
         try:
             check_layer(fill(model, path, sizes, read, bound=True), path, problems, rows)
@@ -60,7 +60,7 @@ def _check_net(name: str, net: Net, tree: Mapping, problems: Problems, rows: Abs
         definition(name, net, dict.fromkeys(net.models, _nothing), dict.fromkeys(WORDS), read)
     except FormulaError as error:
         for fault in error.faults:
-            problems.add(fault_place(node, fault), fault.message, fault.hint)
+            problems.add(fault_place(entry, fault), fault.message, fault.hint)
 
 
 def _nothing(numbers: AbstractMapping[str, Number]) -> Any:
@@ -158,13 +158,12 @@ def _filled(
     return Scalar(value, node.place)
 
 
-def fault_place(net: Mapping, fault: Fault) -> Place:
-    """The characters of a net that a fault means."""
-    node: Node = net
-    place = net.place
+def fault_place(net: Entry, fault: Fault) -> Place:
+    """The characters of a net that a fault means; its key for what it does not say."""
+    node, place = net.node, net.key
     for step in fault.where.split("."):
         if isinstance(node, Mapping) and step in node.entries:
-            entry: Entry = node.entries[step]
+            entry = node.entries[step]
             node, place = entry.node, entry.key
         elif isinstance(node, Sequence) and step.isdecimal() and int(step) < len(node.items):
             node = node.items[int(step)]

@@ -11,8 +11,7 @@ with its line and column.
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -22,13 +21,12 @@ from flux_core.layers.language.functions import COMPARISONS, FUNCTIONS, OPERATOR
 from flux_core.layers.language.program import (
     Build,
     Context,
-    Number,
     Program,
     Value,
     apply,
     apply_function,
     as_value,
-    origin_at,
+    placed,
 )
 from flux_core.layers.language.refused import OTHERWISE, REFUSED
 from flux_core.layers.language.syntax import START, Text, near
@@ -37,45 +35,17 @@ MAX_DELAY = 100
 
 Role: TypeAlias = Literal["input", "param", "state", "argument", "model"]
 
-INPUT_SIZE = re.compile(r"\bin\b(?:\.(?=[A-Za-z]))?")
-
 
 def compile_forward(text: str, roles: Mapping[str, Role]) -> Program:
     """The program of a `forward`. Raises FormulaError with everything that is wrong with it."""
-    return _Compiler(text, roles).program()
+    return Compiler(Text.of_lines(text), roles).program()
 
 
-def compile_number(text: str, names: Iterable[str]) -> tuple[Callable[[Mapping[str, Number], str], Number], set[str]]:
-    """The value of a size such as `4 * out` or `in.context + in` as a function of names and place; the names it reads.
-
-    Raises FormulaError; the function raises GraphError where there is no such number.
-
-    >>> size, reads = compile_number("4 * out + in", {"out", "in"})
-    >>> size({"out": 8, "in": 3}, "here"), sorted(reads)
-    (35, ['in', 'out'])
-    """
-    # `in` is a word of Python's; the stand-ins are as long, so that columns stay, and no declared name starts with _
-    spelled = {name: re.sub(r"^in\b\.?", lambda m: "_n_"[: len(m[0])], name) for name in names}
-    compiler = _Compiler(
-        INPUT_SIZE.sub(lambda m: "_n_"[: len(m[0])], text), dict.fromkeys(spelled.values(), "argument")
-    )
-    compiler.shown = {spelling: name for name, spelling in spelled.items()}
-    build = compiler.number()
-
-    def value(numbers: Mapping[str, Number], place: str) -> Number:
-        known: dict[str, Value] = {spelled[name]: number for name, number in numbers.items() if name in spelled}
-        found: Number = build(Context(known, place))
-        return found
-
-    return value, {name for name, spelling in spelled.items() if spelling in compiler.used}
-
-
-class _Compiler:
+class Compiler:
     """Turns syntax into functions from a Context to a value, and gathers what is wrong."""
 
-    def __init__(self, text: str, roles: Mapping[str, Role]) -> None:
-        self.text, self.roles = Text(text), roles
-        self.shown: Mapping[str, str] = {}
+    def __init__(self, text: Text, roles: Mapping[str, Role], shown: Callable[[str], str] = str) -> None:
+        self.text, self.roles, self.shown = text, roles, shown
         self.faults: list[Fault] = []
         self.used: set[str] = set()
         self.delayed: set[str] = set()
@@ -93,23 +63,6 @@ class _Compiler:
         self.raise_faults()
         returned = self.text.span(tree.body[-1])
         return Program(tuple(statements), frozenset(self.used), frozenset(self.delayed), self.assigned, returned)
-
-    def number(self) -> Build:
-        tree = self.text.parse("eval")
-        assert isinstance(tree, ast.Expression)
-        for part in ast.walk(tree.body):
-            known = isinstance(part, ast.Name | ast.Constant | ast.UnaryOp) or (
-                isinstance(part, ast.BinOp)
-                and isinstance(part.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.FloorDiv)
-            )
-            if isinstance(part, ast.expr) and not known:
-                self.fault(part, "a size is made of numbers, names and + - * / //", "such as 4 * out")
-        self.raise_faults()
-        build = self.expression(tree.body)
-        self.raise_faults()
-        return build
-
-    # Statements
 
     def fault(self, node: ast.expr | ast.stmt | ast.keyword, message: str, hint: str | None = None) -> Build:
         self.faults.append(Fault(message, self.text.span(node), hint))
@@ -152,7 +105,7 @@ class _Compiler:
                 whole = as_value(build(c))
                 c.unpacked.append((whole, len(puts), c.at(place)))
                 for i, put in enumerate(puts):
-                    put(c, get(whole, i))
+                    put(c, placed(get(whole, i), c, place))
 
             return unpack
         put = self.target(target)
@@ -219,7 +172,7 @@ class _Compiler:
 
     def name(self, node: ast.Name) -> Build:
         name, role = node.id, self.roles.get(node.id)
-        shown = self.shown.get(name) or re.sub("^_n$|^_n_", lambda m: {"_n": "in", "_n_": "in."}[m[0]], name)
+        shown = self.shown(name)
         if role is not None:
             self.used.add(name)
         if role == "model":
@@ -231,13 +184,14 @@ class _Compiler:
         if role is None and name not in self.locals:
             if name in FUNCTIONS:
                 return self.fault(node, f"{name} is a function: it is called", f"such as {name}(x)")
-            known = [self.shown.get(each, each) for each in (*self.roles, *self.locals)]
+            names = [each for each, its in self.roles.items() if its != "model"]
+            known = map(self.shown, (*names, *self.locals))
             return self.fault(node, f"unknown name {shown!r}", near(shown, known))
         span = self.text.span(node)
 
         def value(c: Context) -> Value:
             if name not in c.values:  # a size that nothing gives: of an input without axes, of other data
-                raise c.fail(span, f"there is no {shown!r} here")
+                raise c.fail(span, f"{shown} is not known: neither the input nor the data say it")
             return c.values[name]
 
         return value
@@ -320,9 +274,8 @@ class _Compiler:
                 raise c.fail(span, "a number has no parts")
             index = tuple(part(c) for part in builds)
             if single:
-                return get(value, index[0])
-            laid = value[index]
-            return Node(laid.op, laid.inputs, laid.attrs, origin_at(c, span))
+                return placed(get(value, index[0]), c, span)
+            return placed(value[index], c, span)
 
         return cut
 

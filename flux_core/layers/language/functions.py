@@ -156,7 +156,7 @@ def on_numbers(op: str, values: list[Any], fail: Fail) -> int | float:
                 with np.errstate(all="ignore"):
                     result = float(TABLE[op].forward(*(np.float64(value) for value in values)))
     except (ZeroDivisionError, OverflowError, ValueError):
-        raise fail("there is no such number") from None
+        raise fail("this comes to no number") from None
     if not abs(result) < 2**53:  # NaN too
-        raise fail("there is no such number")
+        raise fail("this comes to no number, or to one beyond 2**53")
     return result

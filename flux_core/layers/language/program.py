@@ -65,8 +65,11 @@ def as_value(value: Value) -> Node:
     return value if isinstance(value, Node) else as_node(float(value))
 
 
-def origin_at(c: Context, span: Span) -> Origin:
-    return Origin((Step("", f"line {span.line}"),), c.at(span))
+def placed(node: Node, c: Context, span: Span) -> Node:
+    """The node as one that comes from this place, unless it comes from another already."""
+    if node.origin.place is not None:
+        return node
+    return Node(node.op, node.inputs, node.attrs, Origin((Step("", f"line {span.line}"),), c.at(span)))
 
 
 def apply(op: str, builds: Sequence[Build], attributes: Mapping[str, Any], span: Span, c: Context) -> Value:
@@ -77,7 +80,7 @@ def apply(op: str, builds: Sequence[Build], attributes: Mapping[str, Any], span:
     if op == "floor_divide":
         raise c.fail(span, "// is for numbers; values are divided with /")
     built: Node = TABLE[op](*(as_value(value) for value in values), **attributes)
-    return Node(built.op, built.inputs, built.attrs, origin_at(c, span))
+    return placed(built, c, span)
 
 
 def apply_function(

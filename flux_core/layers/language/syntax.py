@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -25,10 +26,17 @@ STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufef
 
 
 class Text:
-    """The text of a formula."""
+    """The text of a formula; `indent` columns were taken away in front of every line."""
 
-    def __init__(self, text: str) -> None:
-        self.text, self.lines = text, text.split("\n")
+    def __init__(self, text: str, indent: int = 0) -> None:
+        self.text, self.lines, self.indent = text, text.split("\n"), indent
+
+    @classmethod
+    def of_lines(cls, text: str) -> Text:
+        """Lines without the indentation that all of them have."""
+        flush = textwrap.dedent(text)
+        both = zip(text.split("\n"), flush.split("\n"), strict=True)
+        return cls(flush, next((len(long) - len(short) for long, short in both if short.strip()), 0))
 
     def parse(self, mode: Literal["exec", "eval"]) -> ast.AST:
         """The syntax tree. Raises FormulaError where there is none, or one that is too large or too deep."""
@@ -38,7 +46,7 @@ class Text:
             line = self.text.count("\n", 0, strange.start()) + 1
             column = strange.start() - self.text.rfind("\n", 0, strange.start())
             message = f"character U+{ord(strange[0]):04X} may not stand in a formula"
-            raise _stop(message, Span(line, column, column + 1))
+            raise _stop(message, self._moved(Span(line, column, column + 1)))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what Python thinks of escapes in texts, which are refused anyway
@@ -56,7 +64,7 @@ class Text:
         behind = self.lines[line - 1][column - 1 :]
         column += len(behind) - len(behind.lstrip()) if behind.strip() else 0  # not at a blank
         end = (error.end_offset or 0) if error.end_lineno == error.lineno else 0
-        return Fault(f"this cannot be read: {error.msg}", Span(line, column, max(end, column + 1)))
+        return Fault(f"this cannot be read: {error.msg}", self._moved(Span(line, column, max(end, column + 1))))
 
     def _limit(self, tree: ast.AST) -> None:
         stack, parts = [(tree, 0)], 0
@@ -74,8 +82,11 @@ class Text:
         line = self.lines[node.lineno - 1].encode()
         start = len(line[: node.col_offset].decode()) + 1
         if node.end_lineno != node.lineno or node.end_col_offset is None:
-            return Span(node.lineno, start, max(start + 1, len(line.decode().rstrip()) + 1))
-        return Span(node.lineno, start, len(line[: node.end_col_offset].decode()) + 1)
+            return self._moved(Span(node.lineno, start, max(start + 1, len(line.decode().rstrip()) + 1)))
+        return self._moved(Span(node.lineno, start, len(line[: node.end_col_offset].decode()) + 1))
+
+    def _moved(self, span: Span) -> Span:
+        return Span(span.line, span.column + self.indent, span.end + self.indent)
 
 
 START = Span(1, 1, 2)
