@@ -34,7 +34,8 @@ def complete_key(ctx: typer.Context, incomplete: str) -> list[str]:
     """Keys of the spec that the command is about, each with its equals sign."""
     from flux_core.errors import FluxError
 
-    which = next((value for name in ("config", "run", "which") if isinstance(value := ctx.params.get(name), str)), "")
+    # behind an option that waits for its value, the parser has not come to the arguments
+    which = next((value for value in (*map(ctx.params.get, ("config", "run", "which")), *ctx.args) if value), "")
     try:
         return [f"{path}=" for path in _paths(which, _folder(ctx)) if path.startswith(incomplete)]
     except (FluxError, OSError):

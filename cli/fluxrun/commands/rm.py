@@ -43,7 +43,7 @@ def rm(
             if not sys.stdin.isatty():
                 raise UsageError("rm asks only on a terminal; --yes removes without asking")
             say("\n".join(visible(str(run.folder)) for run in found))
-            if not typer.confirm(f"remove {counted(len(found), 'run')}?", err=True):
+            if not _confirmed(f"remove {counted(len(found), 'run')}? [y/N] "):
                 return 0
         for run in found:
             remove(run)
@@ -53,3 +53,10 @@ def rm(
         return 0
 
     guard(work, debug)
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on stderr; stdout is for the paths."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -13,7 +13,7 @@ from typing import Any
 from fluxrun.jobs.expect import UsageError
 from fluxrun.jobs.where import matching
 from fluxrun.store.listing import Run, find, runs
-from fluxrun.store.names import MISSING, Key, Names, UnknownName, ordered
+from fluxrun.store.names import MISSING, Key, Names, UnknownName
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def select(
     `sort` is a name: metrics come best first, others from small to large, with a minus the other way round; runs
     without the value come last. `top` takes the first, without `sort` the newest.
     """
-    found = [find(folder, one) for one in ordered(which)] if which else runs(folder)
+    found = _named(folder, which) if which else runs(folder)
     names = Names(found)
     found, keys = matching(found, where, names)
     if sort is not None and names.runs:
@@ -42,6 +42,15 @@ def select(
     if top is not None:
         found = found[-top:] if sort is None else found[:top]
     return Selection(found, tuple({key.name: key for key in keys}.values()))
+
+
+def _named(folder: Path, which: Sequence[str]) -> list[Run]:
+    """The runs that are named, each once however often."""
+    found: dict[Path, Run] = {}
+    for one in which:
+        run = find(folder, one)
+        found.setdefault(run.folder.resolve(), run)
+    return list(found.values())
 
 
 def _key(sort: str, names: Names) -> Key:

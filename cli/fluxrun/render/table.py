@@ -14,8 +14,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a for
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Lines of csv with \\n; nothing is an empty cell, a list is JSON, and no text begins like a formula.
 
-    >>> csv_text(["run", "valid.loss"], [["a,b", -0.5], ["=1+1", None]])
-    'run,valid.loss\\n"a,b",-0.5\\n\'=1+1,\\n'
+    >>> print(csv_text(["run", "valid.loss"], [["a,b", -0.5], ["=1+1", None]]), end="")
+    run,valid.loss
+    "a,b",-0.5
+    '=1+1,
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -92,18 +92,22 @@ class Names:
         return Key(name, metrics=metrics, paths=paths)
 
     def short(self, path: str) -> str:
-        """The shortest name that stands for a path of the spec alone.
+        """The shortest name that stands for a path of the spec alone, as `--where` takes it.
 
         >>> from pathlib import Path
         >>> Names([Run(Path("a"), {"spec": {"train.epochs": 3, "model.0.affine.out": 1, "model.2.affine.out": 1}})]
         ...     ).short("model.0.affine.out")
-        '0.affine.out'
+        'model.0.affine.out'
         """
         parts = path.split(".")
         known = (*self.metrics, *self.paths)
         for count in range(1, len(parts)):
             name = ".".join(parts[-count:])
-            if name not in FIELDS and sum(full == name or full.endswith(f".{name}") for full in known) == 1:
+            if (
+                not name[0].isdecimal()
+                and name not in FIELDS
+                and sum(full == name or full.endswith(f".{name}") for full in known) == 1
+            ):
                 return name
         return self.full(path)
 

@@ -1,0 +1,85 @@
+"""What the shell gets when Tab is pressed, through the protocol that the installed script speaks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import sys
+from fluxrun.main import run
+sys.argv = ["fluxrun"]
+try:
+    run()
+finally:
+    heavy = {"numpy", "rich", "numba", "scipy", "flux_core.engine", "flux_core.training"}
+    sys.stderr.write(str(sorted(heavy.intersection(sys.modules))))
+"""
+
+
+@pytest.fixture
+def complete(folder):
+    """The words that bash or zsh offers for a line; bash takes it apart at colons."""
+
+    def offered(line, shell="bash", **more):
+        words = line.replace(":", " : ") if shell == "bash" else line
+        environ = {**os.environ, "_FLUXRUN_COMPLETE": f"complete_{shell}", **more}
+        if shell == "bash":
+            parts = [*words.split(), *([""] if line.endswith(" ") else [])]
+            environ |= {"COMP_WORDS": " ".join(parts), "COMP_CWORD": str(len(parts) - 1)}
+        else:
+            environ["_TYPER_COMPLETE_ARGS"] = line
+        done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=environ, cwd=folder)
+        assert done.stderr == "[]", done.stderr
+        return done.stdout.split() if shell == "bash" else done.stdout
+
+    for name, metrics in (("digits-1", {"valid.loss": 0.1, "valid.r2": 1.0}), ("iris-2", {"test.loss": 0.2})):
+        for runs in ("runs", "other"):
+            (folder / runs / f"{name}{runs[:1]}").mkdir(parents=True)
+            record = {"status": "finished", "best": metrics, "spec": {"train.epochs": 3, "train.optimizer": "adam"}}
+            (folder / runs / f"{name}{runs[:1]}" / "run.json").write_text(json.dumps(record))
+    return offered
+
+
+def test_commands(complete):
+    assert {"train", "resume", "ls", "compare", "diff", "rm"} <= set(complete("fluxrun "))
+    assert complete("fluxrun comparr") == []
+    assert complete("fluxrun res") == ["resume"]
+
+
+@pytest.mark.parametrize("command", ["resume", "show", "graph", "evaluate", "compare digits-1r", "diff last", "rm"])
+def test_names_of_runs(complete, command):
+    assert complete(f"fluxrun {command} ") == ["last", "best:", "digits-1r", "iris-2r"]
+    assert complete(f"fluxrun {command} dig") == ["digits-1r"]
+
+
+def test_names_of_runs_in_another_folder(complete):
+    assert complete("fluxrun rm --runs other dig") == ["digits-1o"]
+    assert complete("fluxrun rm dig", FLUXRUN_RUNS="other") == ["digits-1o"]
+    assert complete("fluxrun rm dig", FLUXRUN_RUNS="none") == []
+
+
+def test_metrics_after_best(complete):
+    assert complete("fluxrun show best:") == ["test.loss", "valid.loss", "valid.r2"]
+    assert complete("fluxrun show best:valid.") == ["valid.loss", "valid.r2"]
+    assert complete("fluxrun diff last best:t") == ["test.loss"]
+    words = complete("fluxrun show best:valid.", "zsh")
+    assert "best\\\\:valid.loss" in words or "best:valid.loss" in words
+
+
+def test_keys_of_a_spec(complete):
+    assert complete("fluxrun train small.yaml --set train.optimizer") == [
+        "train.optimizer=",
+        *(f"train.optimizer.adam.{name}=" for name in ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")),
+    ]
+    assert complete("fluxrun train small.yaml --set model.0.affine.o") == ["model.0.affine.out="]
+    assert complete("fluxrun resume last --set train.e") == ["train.epochs="]
+    assert complete("fluxrun resume nothing --set train.e") == []
+    assert complete("fluxrun train none.yaml --set train.e") == []
+
+
+def test_a_spec_with_errors_offers_nothing(complete, folder):
+    (folder / "wrong.yaml").write_text("train: [")
+    assert complete("fluxrun train wrong.yaml --set train.e") == []

@@ -1,0 +1,311 @@
+"""ls, compare, diff, rm: what they print, in every form, and what they leave alone."""
+
+import csv
+import io
+import json
+import os
+import pty
+import shlex
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fluxrun import exits
+from fluxrun.commands import compare, diff, ls, resume, rm
+
+HASH = "0123456789abcdef" * 4
+
+
+def put(folder, name, rate, loss, status="finished", **values):
+    """A run's record without a training."""
+    spec = {"name": "a", "seed": 0, "train.optimizer": "adam", "train.optimizer.adam.learning_rate": rate}
+    spec |= {"model.0.affine.out": 4, "model.2.affine.out": 2, "train.loss": "mse"}
+    record = {
+        "version": 1,
+        "name": "a",
+        "status": status,
+        "created": f"2026-01-01T00:00:{int(loss * 100):02}.000Z",
+        "pid": 1,
+        "host": "elsewhere",
+        "hash": HASH,
+        "seconds": 1.5,
+        "epochs": 2,
+        "steps": 20,
+        "best_epoch": 1,
+        "best": {"train.loss": loss / 2, "valid.loss": loss, "valid.accuracy": 1 - loss},
+        "final": {"train.loss": loss / 2, "valid.loss": loss},
+        "data": [{"path": "/a.csv", "sha256": HASH}],
+        "versions": {"python": "3.11.7", "numpy": "2.4.6"},
+        "spec": spec,
+        **values,
+    }
+    (folder / name / "checkpoints").mkdir(parents=True)
+    (folder / name / "run.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def three(folder):
+    put(folder / "runs", "a-1", 0.1, 0.3)
+    put(folder / "runs", "a-2", 0.01, 0.2)
+    put(folder / "runs", "a-3", 0.001, 0.5, status="failed", best=None, final={})
+    return folder / "runs"
+
+
+def table(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def names(done):
+    assert done.exit_code == 0, done.stderr
+    return [row[0] for row in table(done.stdout)[1:]]
+
+
+def test_ls_chooses_and_sorts(cli, three):
+    assert names(cli("ls")) == ["a-2", "a-1", "a-3"]  # by their start
+    assert names(cli("ls", "--where", "learning_rate<0.05 and status==finished")) == ["a-2"]
+    assert names(cli("ls", "--sort", "valid.loss")) == ["a-2", "a-1", "a-3"]
+    assert names(cli("ls", "--sort", "valid.accuracy")) == ["a-2", "a-1", "a-3"]  # larger is better, nothing comes last
+    assert names(cli("ls", "--sort", "-valid.loss")) == ["a-1", "a-2", "a-3"]
+    assert names(cli("ls", "--sort", "learning_rate")) == ["a-3", "a-2", "a-1"]
+    assert names(cli("ls", "--sort", "-learning_rate", "--top", 1)) == ["a-1"]
+    assert names(cli("ls", "--top", 2)) == ["a-1", "a-3"]  # the newest
+    assert names(cli("ls", "--sort", "status")) == ["a-3", "a-2", "a-1"]
+
+
+def test_ls_shows_what_runs_were_chosen_by(cli, three):
+    lines = table(cli("ls", "--sort", "learning_rate", "--where", "0.affine.out==4".replace("0.", "model.0.")).stdout)
+    assert lines[0] == ["run", "status", "epochs", "time", "model.0.affine.out", "learning_rate", "best"]
+    assert lines[1] == ["a-3", "failed", "2", "1.5", "s", "4", "0.001"]
+    assert lines[2][:8] == ["a-2", "finished", "2", "1.5", "s", "4", "0.01", "valid.loss"]
+
+
+def test_ls_for_programs(cli, three):
+    found = json.loads(cli("ls", "--json", "--sort", "valid.loss", "--top", 1).stdout)
+    assert (found["version"], [run["run"] for run in found["runs"]]) == (1, ["runs/a-2"])
+    text = cli("ls", "--csv", "--sort", "learning_rate").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["run"] for row in rows] == ["runs/a-3", "runs/a-2", "runs/a-1"]
+    assert (rows[1]["valid.loss"], rows[1]["learning_rate"], rows[1]["steps"]) == ("0.2", "0.01", "20")
+    assert rows[0]["valid.loss"] == ""
+    both = cli("ls", "--csv", "--json")
+    assert (both.exit_code, "--json and --csv exclude each other" in both.stderr) == (exits.USAGE, True)
+
+
+def test_ls_of_nothing(cli, three):
+    done = cli("ls", "--where", "seed==7")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in runs meet the condition\n")
+    done = cli("ls", "--runs", "none", "--where", "anything<3", "--sort", "anything")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in none meet the condition\n")
+
+
+WRONG = [
+    (["ls", "--where", "seeed<1"], exits.USAGE, "did you mean 'seed'?"),
+    (["ls", "--where", "out<1"], exits.USAGE, "write one of: model.0.affine.out, model.2.affine.out"),
+    (["ls", "--sort", "valid.los"], exits.USAGE, "--sort valid.los: no run has a value 'valid.los'; did you mean"),
+    (["ls", "--top", "0"], exits.USAGE, "--top"),
+    (["compare", "a-1", "a-9"], exits.NO_INPUT, "did you mean 'a-3'?"),
+    (["diff", "a-1"], exits.USAGE, "Missing argument 'RUN'"),
+    (["diff", "a-1", "b"], exits.NO_INPUT, "no run in runs is called 'b'"),
+    (["rm"], exits.USAGE, "name runs, or choose them by --where"),
+    (["rm", "a-1"], exits.USAGE, "asks only on a terminal; --yes"),
+    (["rm", "a-1", "b", "--yes"], exits.NO_INPUT, "no run in runs is called 'b'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), WRONG)
+def test_what_goes_wrong(cli, three, arguments, code, words):
+    done = cli(*arguments)
+    assert words in done.stderr, done.stderr
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert len(list(three.iterdir())) == 3
+
+
+def test_compare_shows_what_differs(cli, three):
+    lines = table(cli("compare", "--sort", "valid.loss").stdout)
+    assert lines == [
+        ["run", "status", "learning_rate", "train.loss", "valid.loss", "valid.accuracy"],
+        ["a-2", "finished", "0.01", "0.1000", "0.2000", "0.8000"],
+        ["a-1", "finished", "0.1", "0.1500", "0.3000", "0.7000"],
+        ["a-3", "failed", "0.001", "-", "-", "-"],
+    ]
+    assert names(cli("compare", "a-3", "a-1")) == ["a-3", "a-1"]
+    assert names(cli("compare", "best:valid.loss", "last", "a-2", "runs/a-1")) == ["a-2", "a-3", "a-1"]
+    assert names(cli("compare", "a-3", "a-1", "--where", "status==finished")) == ["a-1"]
+    found = json.loads(cli("compare", "--json", "a-1", "a-3").stdout)
+    assert found == {
+        "version": 1,
+        "runs": [
+            {
+                "run": "runs/a-1",
+                "status": "finished",
+                "spec": {"train.optimizer.adam.learning_rate": 0.1},
+                "metrics": {"train.loss": 0.15, "valid.loss": 0.3, "valid.accuracy": 0.7},
+            },
+            {
+                "run": "runs/a-3",
+                "status": "failed",
+                "spec": {"train.optimizer.adam.learning_rate": 0.001},
+                "metrics": {"train.loss": None, "valid.loss": None, "valid.accuracy": None},
+            },
+        ],
+    }
+    rows = list(csv.reader(io.StringIO(cli("compare", "--csv", "a-1").stdout)))
+    metrics = ["train.loss", "valid.loss", "valid.accuracy"]
+    assert rows == [["run", "status", *metrics], ["runs/a-1", "finished", "0.15", "0.3", "0.7"]]
+    assert cli("compare", "--runs", "none").stderr == "no runs in none\n"
+
+
+def test_compare_tells_a_loss_from_a_metric_of_its_name(cli, three):
+    put(three, "a-4", 0.1, 0.6, spec={"train.loss": "mae"})
+    assert table(cli("compare", "a-1", "a-4").stdout)[0].count("spec.train.loss") == 1
+    assert cli("compare", "a-1", "a-4", "--csv").stdout.splitlines()[0].split(",").count("spec.train.loss") == 1
+
+
+def test_a_text_is_no_formula_in_a_table(cli, three):
+    put(three, "a-5", 0.1, 0.7, reason="=cmd()", spec={"name": "@x", "seed": -3, "model.0": "+1"})
+    rows = list(csv.DictReader(io.StringIO(cli("compare", "--csv").stdout)))
+    (row,) = (row for row in rows if row["run"] == "runs/a-5")
+    assert (row["model.0"], row["seed"]) == ("'+1", "-3")
+    assert "'=cmd()" in cli("ls", "--csv").stdout
+
+
+def test_diff_names_every_difference(cli, three):
+    put(three, "b-1", 0.1, 0.4, data=[{"path": "/b.csv", "sha256": "f" * 64}], versions={"python": "3.12.1"})
+    text = cli("diff", "a-1", "b-1").stdout
+    assert "spec: no difference" in text
+    assert ["file", "0", HASH, "f" * 64] in table(text)
+    assert ["python", "3.11.7", "3.12.1"] in table(text)
+    assert ["numpy", "2.4.6", "-"] in table(text)
+    assert ["valid.loss", "0.3000", "0.4000"] in table(text)
+    found = json.loads(cli("diff", "a-1", "a-3", "--json").stdout)
+    assert found == {
+        "version": 1,
+        "runs": ["runs/a-1", "runs/a-3"],
+        "spec": {"train.optimizer.adam.learning_rate": [0.1, 0.001]},
+        "data": {},
+        "versions": {},
+        "metrics": {"train.loss": [0.15, None], "valid.loss": [0.3, None], "valid.accuracy": [0.7, None]},
+    }
+
+
+def test_diff_of_trainings(cli, folder):
+    cli("train", "small.yaml", "-q")
+    cli("train", "small.yaml", "-q", "--set", "train.optimizer.sgd.learning_rate=0.1", "--set", "train.epochs=2")
+    found = json.loads(cli("diff", "last", "best:train.loss", "--json").stdout)
+    assert set(found["spec"]) == {
+        "train.epochs",
+        "train.optimizer",
+        *(f"train.optimizer.adam.{name}" for name in ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")),
+        *(f"train.optimizer.sgd.{name}" for name in ("learning_rate", "weight_decay")),
+    }
+    assert found["spec"]["train.epochs"] == [2, 3]
+    assert (found["data"], found["versions"]) == ({}, {})
+
+
+def test_rm_removes_what_is_named_or_meant(cli, three):
+    done = cli("rm", "a-1", "--yes")
+    assert (done.exit_code, done.stdout) == (0, "runs/a-1\n")
+    done = cli("rm", "--where", "status==failed", "-y")
+    assert (done.exit_code, done.stdout) == (0, "runs/a-3\n")
+    assert [path.name for path in three.iterdir()] == ["a-2"]
+    done = cli("rm", "--where", "status==failed", "-y")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in runs meet the condition\n")
+
+
+def test_rm_leaves_a_running_run_and_all_others(cli, three):
+    put(three, "a-9", 0.1, 0.9, status="running", pid=os.getpid(), host=socket.gethostname())
+    done = cli("rm", "a-1", "a-9", "--yes")
+    assert (done.exit_code, "is going on elsewhere" in done.stderr, done.stdout) == (exits.CANNOT_CREATE, True, "")
+    (three / "link").symlink_to(three / "a-1")
+    done = cli("rm", "link", "--yes")
+    assert (done.exit_code, "is a link to a run" in done.stderr) == (exits.USAGE, True)
+    assert len(list(three.iterdir())) == 5
+
+
+def test_rm_that_was_broken_off_leaves_no_half_run(cli, three, monkeypatch):
+    monkeypatch.setattr(
+        "fluxrun.jobs.remove.shutil.rmtree", lambda *a, **k: (_ for _ in ()).throw(OSError(5, "broken"))
+    )
+    assert cli("rm", "a-1", "--yes").exit_code == exits.IO_ERROR
+    monkeypatch.undo()
+    monkeypatch.chdir(three.parent)
+    assert names(cli("ls")) == ["a-2", "a-3"]
+    assert (three / ".trash-a-1" / "run.json").exists()
+    cli("rm", "a-2", "--yes")
+    assert [path.name for path in three.iterdir()] == ["a-3"]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", 3), ("\n", 3), ("y\n", 2)])
+def test_rm_asks_on_a_terminal(three, answer, left):
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "fluxrun", "rm", "a-1"]
+    process = subprocess.Popen(command, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.close(slave)
+    os.write(master, answer.encode())
+    stdout, stderr = process.communicate(timeout=60)
+    os.close(master)
+    assert "remove 1 run? [y/N]" in stderr
+    assert len(list(three.iterdir())) == left
+    assert process.returncode == 0
+    assert stdout == ("runs/a-1\n" if left == 2 else "")
+
+
+def test_nobody_reads_the_rest(folder):
+    for i in range(300):
+        put(folder / "runs", f"run-{i}", 0.1, 0.3)
+    for command in ("ls", "ls --csv", "ls --json", "compare", "diff run-1 run-2"):
+        line = f"{sys.executable} -m fluxrun {command} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        assert done.stderr == ""
+        assert done.stdout.strip() in ("0", "141")
+
+
+def test_two_thousand_runs_are_no_burden(folder, process):
+    for i in range(2000):
+        put(folder / "runs", f"run-{i:04}", 1 / (i + 1), 0.3, spec={f"train.k{j}": i * j for j in range(60)})
+    started = time.perf_counter()
+    process("--version")
+    alone = time.perf_counter() - started
+    for command in (["ls", "--where", "k3 > 100", "--sort", "k7"], ["compare"], ["diff", "run-0001", "last"]):
+        started = time.perf_counter()
+        done = process(*command)
+        assert done.returncode == 0, done.stderr
+        assert time.perf_counter() - started < 10 * (1 + alone), "a hundred times slower than it should be"
+
+
+@pytest.mark.parametrize("module", [ls, compare, diff, rm, resume])
+def test_the_examples_of_every_help_page_run(cli, folder, module):
+    cli("train", "small.yaml", "-q", "--set", "train.epochs=1")
+    cli("train", "small.yaml", "-q", "--set", "train.epochs=1", "--set", "seed=9")
+    lines = [line.strip() for line in module.EXAMPLES.splitlines() if line.startswith("  fluxrun ")]
+    assert len(lines) == 2
+    shown = cli(lines[0].split()[1], "--help").stdout
+    for line in lines:
+        assert line in shown
+        assert cli(*shlex.split(line)[1:]).exit_code == 0
+
+
+LIGHT = [
+    ["ls", "--where", "learning_rate<1", "--sort", "valid.loss", "--csv"],
+    ["compare"],
+    ["diff", "a-1", "a-2"],
+    ["rm", "a-1", "-y"],
+]
+
+
+@pytest.mark.parametrize("arguments", LIGHT)
+def test_nothing_heavy_is_imported(three, arguments):
+    code = (
+        "import sys, json\nfrom fluxrun.main import run\nsys.argv = ['fluxrun', *sys.argv[1:]]\n"
+        "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    modules = json.loads(done.stderr.splitlines()[-1])
+    assert not {"numpy", "yaml", "rich", "numba", "scipy", "flux_core.engine", "flux_core.training"}.intersection(
+        modules
+    )
