@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from fluxrun import exits
-from fluxrun.commands import check, doctor, graph, ls, show, train, warmup
+from fluxrun.commands import check, doctor, graph, show, train, warmup
 from fluxrun.jobs.warmup import known_kernels
 
 
@@ -109,7 +109,7 @@ def test_the_version(cli):
     assert cli("--version").stdout == f"fluxrun {version('fluxrun')}\n"
 
 
-@pytest.mark.parametrize("module", [train, check, show, graph, ls, warmup, doctor])
+@pytest.mark.parametrize("module", [train, check, show, graph, warmup, doctor])
 def test_the_examples_of_every_help_page_run(cli, configs, monkeypatch, module):
     monkeypatch.chdir(configs.parent)
     lines = [line.strip() for line in module.EXAMPLES.splitlines() if line.startswith("  fluxrun ")]

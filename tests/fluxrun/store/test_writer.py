@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from flux_core import fsio
 from flux_core.training import checkpoint, events
 from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, TrainState
 from fluxrun.store.record import Record, line
@@ -76,6 +77,95 @@ def test_the_end_writes_everything(writer):
 def test_a_snapshot_that_was_asked_for_is_written_at_once(writer):
     writer.event(Snapshot("last", state(4), {}), lambda: state(9))
     assert saved(writer, "last") == 4
+
+
+def position(step, step_in_epoch=0, best=None):
+    """A state at a step, with the weights of the best one."""
+    tensors = {"params/w": np.full(2, step, np.float32)}
+    if best is not None:
+        tensors["best/w"] = np.full(2, best, np.float32)
+    return TrainState(tensors, {"position": {"epoch": step // 10, "step": step, "step_in_epoch": step_in_epoch}})
+
+
+def states(writer):
+    return sorted(path.stem for path in (writer.folder / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_as_many_numbered_states_stay_as_are_to_be_kept(tmp_path, by_epoch):
+    (tmp_path / "checkpoints").mkdir()
+    writer = RunWriter(Record(tmp_path), keep=2, by_epoch=by_epoch)
+    for epoch in range(1, 5):
+        writer.event(ended(epoch, **{"train.loss": 1.0}), lambda epoch=epoch: position(10 * epoch))
+        writer.event(Snapshot("last", position(10 * epoch + 5), {}), lambda: None)
+    kept = ["step-00000030", "step-00000040"] if by_epoch else ["step-00000035", "step-00000045"]
+    assert states(writer) == ["last", *kept]
+    tensors, _ = checkpoint.read(tmp_path / "checkpoints" / f"{kept[0]}.safetensors")
+    assert tensors["params/w"][0] == int(kept[0][-2:])
+
+
+def test_whatever_operation_fails_the_newest_states_that_were_written_stay_whole(tmp_path, monkeypatch):
+    class Faulty(fsio.Disk):
+        left = 0
+
+        def __getattribute__(self, name):
+            if name in ("open", "write", "sync", "replace", "unlink"):
+                Faulty.left -= 1
+                if Faulty.left == 0:
+                    raise OSError(28, "No space left on device")
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(fsio, "disk", Faulty())
+    failures = 0
+    for fails_at in range(1, 60):
+        folder = tmp_path / str(fails_at)
+        (folder / "checkpoints").mkdir(parents=True)
+        writer, written = RunWriter(Record(folder), keep=2), 0
+        Faulty.left = fails_at
+        try:
+            for step in (10, 20, 30, 40):
+                writer.save_numbered(step, position(step))
+                written = step
+        except OSError:
+            failures += 1
+        Faulty.left = 0
+        found = [step for step, _ in writer.numbered()]
+        assert found[-1:] >= [written] * bool(written)
+        assert len(found) >= min(2, written // 10)
+        for step, path in writer.numbered():
+            assert checkpoint.read(path)[1]["position"]["step"] == step
+    assert 20 < failures < 59, "every operation failed once, and the last rounds had none to fail"
+
+
+def test_the_best_state_is_written_before_the_last_that_presumes_it(writer):
+    writer.event(Snapshot("best", state(1), {}), lambda: state(1))
+    assert saved(writer, "best") is None
+    writer.event(Snapshot("last", state(2), {}), lambda: state(2))
+    assert (saved(writer, "best"), saved(writer, "last")) == (1, 2)
+
+
+def test_going_on_brings_the_folder_back_to_the_state(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    writer = RunWriter(Record(tmp_path), keep=9)
+    for epoch in (1, 2, 3):
+        writer.event(ended(epoch, **{"train.loss": 1.0, "valid.loss": 2.0}), lambda epoch=epoch: position(10 * epoch))
+    writer.event(events.Tested(3, 30, {"test.loss": 0.25}), lambda: None)
+    lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    checkpoint.write(tmp_path / "checkpoints/best.safetensors", *vars(position(30)).values())
+
+    writer.go_on(position(30), "a: 1\n", {"status": "running"})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(lines[:6]), "the test is done again"
+    writer.go_on(position(25, 5, best=10), "a: 1\n", {"status": "running"})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(lines[:4])
+    assert states(writer) == ["best", "step-00000010", "step-00000020"]
+    tensors, meta = checkpoint.read(tmp_path / "checkpoints/best.safetensors")
+    assert (tensors["params/w"][0], meta["part"]) == (10, "best"), "the best one was of a future that may not come"
+    writer.go_on(None, "a: 2\n", {"status": "running"})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b""
+    assert states(writer) == ["best"]
+    assert (tmp_path / "resolved.yaml").read_text() == "a: 2\n"
+    happened = [json.loads(text) for text in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(e["epoch"], e["step"]) for e in happened if e["event"] == "resumed"] == [(3, 30), (2, 25), (0, 0)]
 
 
 def test_a_line_is_one_line():

@@ -1,0 +1,51 @@
+"""A spec as one map: every path is one that --set takes."""
+
+import json
+
+import pytest
+
+from fluxrun.spec.flat import aside, flat
+from fluxrun.spec.load import load
+
+
+def test_every_value_has_its_path(folder):
+    found = flat(load("small.yaml").spec)
+    assert found["train.optimizer"] == "adam"
+    assert found["train.optimizer.adam.learning_rate"] == 0.05
+    assert (found["model.0"], found["model.0.affine.out"], found["model.1"]) == ("affine", 6, "tanh")
+    assert (found["data.source"], found["data.path"]) == ("csv", str(folder / "table.csv"))
+    assert found["data.missing"] == ["", "NA", "NaN", "?"]
+    assert found["train.schedule"] is None
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_what_changes_nothing(folder):
+    found = aside(load("small.yaml").spec)
+    saving = {f"train.checkpoint.{key}" for key in ("every_steps", "every_minutes", "keep")}
+    assert found == saving | {f"data.{key}" for key in ("path", "train_path", "valid_path", "test_path")}
+
+
+def test_every_path_can_be_set_to_its_value(configs):
+    for config in sorted(configs.glob("*.yaml")):
+        spec = load(str(config)).spec
+        plain = [
+            (path, value)
+            for path, value in flat(spec).items()
+            if (not isinstance(value, list | dict)
+            and value is not None
+            and path.count(".") != 1)
+            or path == "train.epochs"
+        ]
+        leaves = [(p, v) for p, v in plain if not any(other.startswith(f"{p}.") for other, _ in plain)]
+        leaves = [(p, v) for p, v in leaves if not p.startswith("nets") and p.rpartition(".")[2].isdecimal() is False]
+        assert leaves
+        again = load(str(config), [f"{path}={json.dumps(value)}" for path, value in leaves]).spec
+        assert flat(again) == flat(spec), config
+
+
+@pytest.mark.parametrize("setting", ["train.checkpoint.keep=5", "train.checkpoint.every_steps=7"])
+def test_how_often_a_state_is_saved_is_no_other_training(folder, setting):
+    from fluxrun.store.fingerprint import fingerprint
+
+    assert fingerprint(load("small.yaml", [setting]).spec, []) == fingerprint(load("small.yaml").spec, [])
+    assert fingerprint(load("small.yaml", ["seed=9"]).spec, []) != fingerprint(load("small.yaml").spec, [])

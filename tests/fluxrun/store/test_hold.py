@@ -1,0 +1,72 @@
+"""One process at a time writes into a run's folder."""
+
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from flux_core import fsio
+from fluxrun.store.hold import RunBusy, arranged, held
+
+HOLD = "import sys, time; from pathlib import Path; from fluxrun.store.hold import held\n"
+HOLD += "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"status": "running", "pid": 4321, "host": "there"}))
+    return tmp_path / "run"
+
+
+def test_the_second_is_told_who_is_first(run):
+    with held(run), pytest.raises(RunBusy, match="going on elsewhere: process 4321 on there"), held(run):
+        pass
+    with held(run):
+        pass
+
+
+def test_it_goes_with_its_process(run):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(run)], stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunBusy), held(run):
+            pass
+        holder.kill()
+        holder.wait()
+    with held(run):
+        pass
+
+
+def test_an_error_inside_goes_on_its_way(run):
+    with pytest.raises(BlockingIOError), held(run):
+        raise BlockingIOError
+
+
+def test_without_locks_the_record_decides(run, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fsio.fcntl, "flock", no_locks)
+    with pytest.raises(RunBusy), held(run):  # nothing can be said about another host
+        pass
+    mine = {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    (run / "run.json").write_text(json.dumps(mine))
+    with pytest.raises(RunBusy), held(run):
+        pass
+    for ended in ({"pid": 2**22 + 1}, {"status": "interrupted"}):
+        (run / "run.json").write_text(json.dumps(mine | ended))
+        with held(run):
+            pass
+    with arranged(run.parent):
+        pass
+
+
+def test_a_place_that_cannot_be_locked_is_an_error(run):
+    (run / "events.jsonl").mkdir()
+    with pytest.raises(IsADirectoryError), held(run):
+        pass
