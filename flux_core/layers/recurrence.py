@@ -9,6 +9,7 @@ Any model of single steps will do: a net with states, a chain of them, a Formula
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flux_core.errors import GraphError, ShapeError
@@ -71,11 +72,11 @@ class Recurrence(Layer):
         if not arity:
             raise GraphError(f"{name_of(self.model)} takes no input: there is no sequence to run it along")
         xs = [self._turned(input_node(i)) for i in range(arity)]
-        outputs = form.output.inputs if form.output.op == "tuple" else (form.output,)
+        outputs = _leaves(form.output)
         initial = [per_row(h.default, xs[0], axis=1) for h in form.hidden]
         run = scan(form.graph(*outputs), initial, xs, reverse=self.reverse != form.backwards, carry=self.carry)
-        ys = [self._turned(values_of(run, i)) for i in range(len(outputs))]
-        return Graph(pack(*ys) if form.output.op == "tuple" else ys[0], arity)
+        ys = iter([self._turned(values_of(run, i)) for i in range(len(outputs))])
+        return Graph(_nested(form.output, ys), arity)
 
     def _turned(self, x: Node) -> Node:
         return x if self.time_major else as_node(transpose(x, axes=TURNED))
@@ -90,3 +91,13 @@ class Recurrence(Layer):
     def __repr__(self) -> str:
         marks = "".join(f", {name}=True" for name in ("reverse", "carry", "time_major") if getattr(self, name))
         return f"Recurrence({self.model!r}{marks})"
+
+
+def _leaves(value: Node) -> list[Node]:
+    """The arrays of a nest of tuples, one by one."""
+    return [leaf for part in value.inputs for leaf in _leaves(part)] if value.op == "tuple" else [value]
+
+
+def _nested(like: Node, leaves: Iterator[Node]) -> Node:
+    """Arrays in the nest that `like` is."""
+    return pack(*(_nested(part, leaves) for part in like.inputs)) if like.op == "tuple" else next(leaves)
