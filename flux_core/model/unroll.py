@@ -154,16 +154,20 @@ class _Unrolled:
         """The state at a step that lies outside, as it came in: at first without batch axis, the same for each row."""
         h = self.number[name, step if step < 0 else step - self.steps + 1]
         came = get(input_node(0), h)
-        if self.rows is None:
-            return came
-        alike = per_row(constant(np.zeros(self.hidden[h].initial.shape)), self._copy(self.rows, 0))
-        return Node("broadcast_like", (came, as_node(alike)))
+        return came if self.rows is None else Node("broadcast_like", (came, self._zeros(self.hidden[h])))
 
     def _left(self, h: Hidden) -> Node:
-        """A hidden value as it goes out."""
+        """A hidden value as it goes out, in the shape in which it came in."""
         step = self.steps + h.n if h.n < 0 else h.n - 1
-        inside = 0 <= step < self.steps
-        return self._copy(self.whole.states[h.name], step) if inside else self._came(h.name, step)
+        if not 0 <= step < self.steps:
+            return self._came(h.name, step)
+        left = self._copy(self.whole.states[h.name], step)
+        return left if self.rows is None else Node("expect_like", (left, self._zeros(h)), origin=left.origin)
+
+    def _zeros(self, h: Hidden) -> Node:
+        """Zeros in the shape of a state, for each row of the batch."""
+        assert self.rows is not None  # asked by who needs rows
+        return as_node(per_row(constant(np.zeros(h.initial.shape)), self._copy(self.rows, 0)))
 
 
 def _moving(nodes: Sequence[Node]) -> set[Node]:
