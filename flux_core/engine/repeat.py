@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flux_core.engine.lower import CannotLowerError, Context, Instruction, copied, lower
-from flux_core.ir import Node
+from flux_core.ir import Graph, Node, topological
 from flux_core.passes import TypeTree
 from flux_core.passes.loops import Loop
 from flux_core.passes.schedule import units
@@ -30,12 +30,7 @@ class Repeated:
 
 
 def lower_scan(scan: Node, loop: Loop, context: Context) -> list[Instruction | Repeated]:
-    """The initial states copied to where the loop reads them, and the loop.
-
-    Raises CannotLowerError for a scan inside of a scan.
-    """
-    if any(node.op == "scan" for node in loop.schedule.order):
-        raise CannotLowerError(f"no kernel runs a scan inside of a scan (in {scan.origin})")
+    """The initial states copied to where the loop reads them, and the loop."""
     walk = _Walk(scan, loop, context)
     found: list[Instruction | Repeated] = []
     for i in range(scan.attrs["states"]):
@@ -43,6 +38,14 @@ def lower_scan(scan: Node, loop: Loop, context: Context) -> list[Instruction | R
         found.append(copied(context.place(scan.inputs[i]), walk.before(i, 0), size))
     first, second = (tuple(walk.instructions(t)) for t in (0, 1))
     return [*found, Repeated(first, second, loop.steps, f"loop of {loop.steps} steps")]
+
+
+def require_flat(graph: Graph) -> None:
+    """Raise CannotLowerError for a scan inside of a scan."""
+    for scan in topological(graph.output):
+        inside = topological(scan.attrs["body"].output) if scan.op == "scan" else []
+        if any(node.op == "scan" for node in inside):
+            raise CannotLowerError(f"no kernel runs a scan inside of a scan (in {scan.origin})")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from flux_core.engine.arena import Flat, aligned
 from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import Context, Instruction, lower
 from flux_core.engine.meetings import meetings
-from flux_core.engine.repeat import Repeated, lower_scan
+from flux_core.engine.repeat import Repeated, lower_scan, require_flat
 from flux_core.engine.store import Store
 from flux_core.engine.tiles import tiled
 from flux_core.ir import Graph, Node, Param
@@ -59,7 +59,11 @@ def lay_out(
     kept: Sequence[int] = (),
     outside: Sequence[int] = (),
 ) -> Layout:
-    """Send a graph for inputs of these types through the pipeline; what follows `run` is that of `Work`."""
+    """Send a graph for inputs of these types through the pipeline; what follows `run` is that of `Work`.
+
+    Raises CannotLowerError for a scan inside of a scan.
+    """
+    require_flat(graph)
     done = dict(stages(Work(graph, tuple(inputs), run, placed, tuple(kept), tuple(outside))))
     last = list(done.values())[-1]
     plan = last.schedule

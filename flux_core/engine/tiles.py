@@ -132,8 +132,9 @@ def _flat(tile: Instruction) -> Instruction:
     if tile.kernel.name != "elementwise":
         return tile
     places, rows, columns, strides = _parts_of(tile)
-    dense = [stride == columns or how == "s" for stride, how in zip(strides, tile.reads + "f", strict=True)]
-    if not all(dense):
+    if not all(
+        how == "s" or (how != "c" and stride == columns) for stride, how in zip(strides, tile.reads + "f", strict=True)
+    ):
         return tile
     return replace(tile, operands=(*places, 1, rows * columns, *(rows * stride for stride in strides)))
 

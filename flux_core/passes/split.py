@@ -9,6 +9,7 @@ The parts are read where they lie, and what follows can be fused with them: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from flux_core.ir import Graph, Node, rewrite, topological
 from flux_core.ir.walk import with_inputs
@@ -59,9 +60,7 @@ def _disjoint(node: Node, readers: set[Node], types: Mapping[Node, TypeTree]) ->
     total = 0
     for reader in readers:
         part = types[reader]
-        if reader.op != "slice" or not isinstance(part, Type) or part.shape[:-1] != whole.shape[:-1]:
-            return False
-        if len(part.shape) != len(whole.shape):
+        if reader.op != "slice" or not isinstance(part, Type) or not _is_of_columns(reader, types):
             return False
         total += part.shape[-1]
     return total <= whole.shape[-1]
@@ -74,11 +73,33 @@ def _behind(op: Node, part: Node, types: dict[Node, TypeTree]) -> Node:
     for x in op.inputs:
         found = types[x]
         assert isinstance(found, Type)  # an elementwise op reads arrays
-        if found.shape and found.shape[-1] != 1:
-            x = Node("slice", (x,), {"index": (Ellipsis, columns)}, part.origin)
-            width = len(range(*columns.indices(found.shape[-1])))
-            types[x] = Type((*found.shape[:-1], width), found.kind)
-        operands.append(x)
+        operands.append(_columns(x, found, range(*columns.indices(found.shape[-1])), types) if _wide(found) else x)
     made = Node(op.op, tuple(operands), op.attrs, op.origin)
     types[made] = types[part]
     return made
+
+
+def _wide(found: Type) -> bool:
+    return bool(found.shape) and found.shape[-1] != 1
+
+
+def _columns(x: Node, found: Type, chosen: range, types: dict[Node, TypeTree]) -> Node:
+    """Some columns of a value; of columns of another value, columns of that one."""
+    while x.op == "slice" and _is_of_columns(x, types):
+        whole = types[x.inputs[0]]
+        assert isinstance(whole, Type)  # a slice is of an array
+        first = range(*x.attrs["index"][-1].indices(whole.shape[-1]))
+        chosen, x = first[chosen.start : chosen.stop : chosen.step], x.inputs[0]
+    index = (Ellipsis, slice(chosen.start, chosen.stop, chosen.step))
+    made = Node("slice", (x,), MappingProxyType({"index": index}), x.origin)
+    types[made] = Type((*found.shape[:-1], len(chosen)), found.kind)
+    return made
+
+
+def _is_of_columns(x: Node, types: Mapping[Node, TypeTree]) -> bool:
+    """Whether a slice names columns of the last axis and nothing else."""
+    part, whole, index = types[x], types[x.inputs[0]], x.attrs["index"]
+    if not isinstance(part, Type) or not isinstance(whole, Type) or not isinstance(index[-1], slice):
+        return False
+    last = Ellipsis in index or len(index) == len(whole.shape)
+    return last and len(part.shape) == len(whole.shape) and part.shape[:-1] == whole.shape[:-1]
