@@ -151,6 +151,8 @@ def _require_same_data(digests: Sequence[str], loaded: Loaded) -> None:
     from flux_core.errors import MissingFile
 
     files = build_source(loaded.spec.data).files()
+    if len(files) != len(digests):
+        raise DataError(f"the data are {len(files)} files, the run began with {len(digests)}; train it anew")
     for path, digest in zip(files, digests, strict=True):
         try:
             same = file_digest(path) == digest

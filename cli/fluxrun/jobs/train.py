@@ -23,7 +23,7 @@ from fluxrun.jobs.existing import started_meanwhile
 from fluxrun.jobs.request import Listener, Outcome, Request
 from fluxrun.jobs.signals import Signals
 from fluxrun.spec.build import Built, build
-from fluxrun.spec.flat import flat
+from fluxrun.spec.flat import file_values, flat
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
 from fluxrun.store.asked import asked_key, reading
@@ -205,10 +205,7 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "config": request.config,
         "overrides": list(loaded.overrides),
         "options": {name: getattr(request, name) for name in ("name", "max_steps", "max_seconds", "threads")},
-        "asked": {
-            "key": asked_key(loaded.text, request.config, loaded.overrides, request.name),
-            "bases": [[path, reading(text)] for path, text in loaded.bases],
-        },
+        "asked": _asked(prepared),
         "resumed": [],
         "spec": flat(built.spec),
         "seed": built.spec.seed,
@@ -225,6 +222,20 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         **environment(origin),
     }
     return described if prepared.going is None else described | _history(prepared.going)
+
+
+def _asked(prepared: Prepared) -> dict[str, Any] | None:
+    """How the run is found without reading its spec; None where the spec's words do not name each data file."""
+    request, loaded = prepared.request, prepared.loaded
+    named = {
+        path for value in file_values(prepared.built.spec) for path in ([value] if isinstance(value, str) else value)
+    }
+    if named != {str(path.absolute()) for path, _ in prepared.files}:
+        return None
+    return {
+        "key": asked_key(loaded.text, request.config, loaded.overrides, request.name),
+        "bases": [[path, reading(text)] for path, text in loaded.bases],
+    }
 
 
 def _history(going: Going) -> dict[str, Any]:

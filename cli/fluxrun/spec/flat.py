@@ -25,6 +25,12 @@ def aside(spec: Spec) -> set[str]:
     return {path for path, _, is_aside in _section(spec, "", False) if is_aside}
 
 
+def file_values(spec: Spec) -> list[Any]:
+    """What stands where the data's files are named: absolute paths, or lists of them."""
+    data, names = to_plain(spec.data.arguments), set_aside(type(spec.data.arguments))
+    return [data[name] for name in data if name in names and data[name] is not None]
+
+
 Leaf = tuple[str, Any, bool]
 
 
