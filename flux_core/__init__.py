@@ -156,7 +156,7 @@ if TYPE_CHECKING:
         rmsprop,
         sgd,
     )
-    from flux_core.training import EarlyStop, Fit, Plan, load, train
+    from flux_core.training import EarlyStop, Fit, Plan, load, sample, train
 
 __version__ = "0.1.0"
 
@@ -185,7 +185,7 @@ _HOMES = {
         "sigmoid sign silu softmax softplus sqrt sum_ tanh transpose where"
     ),
     "flux_core.optim": "Constant Cosine Exponential Optimizer Plateau Step adam adamw momentum nesterov rmsprop sgd",
-    "flux_core.training": "EarlyStop Fit Plan load train",
+    "flux_core.training": "EarlyStop Fit Plan load sample train",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -306,6 +306,7 @@ __all__ = [
     "rmsprop",
     "runmodel",
     "runseq",
+    "sample",
     "seed",
     "sequences",
     "sgd",

@@ -75,13 +75,17 @@ class Vocabulary:
         return table[codes]
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        """The ids of a text, int64 (symbols,); raises DataError for a character that training never had."""
+        """The ids of a text, int64 (symbols,); raises DataError for a character that training never had.
+
+        Row and column of that error are the line and the place in it, counted from 1.
+        """
         ids = self.ids(codes_of(text, self.unit))
         if len(ids) and ids.min() < 0:
             index = int(np.argmin(ids))
             raise DataError(
                 f"the model has never seen the character {text[index]!r}",
                 row=text.count("\n", 0, index) + 1,
+                column=index - text.rfind("\n", 0, index),
                 hint="with data.unit: byte a model takes any text",
             )
         return ids
@@ -103,17 +107,18 @@ class Vocabulary:
         unit, characters = data["unit"], data["characters"]
         if unit not in ("char", "byte") or not isinstance(characters, str):
             raise ValueError("a vocabulary has a unit and characters")
-        points = codes_of(characters, "char").astype(np.int64)  # raises for half a surrogate pair
+        characters.encode()  # raises for half a surrogate pair
+        points = codes_of(characters, "char").astype(np.int64)
         if (unit == "byte") != (not characters) or (np.diff(points) <= 0).any():
             raise ValueError("the characters of a vocabulary are different and sorted, and bytes have none")
         return cls(unit, characters)
 
 
 def codes_of(text: str, unit: Unit) -> Codes:
-    """The codes of a text, (symbols,)."""
+    """The codes of a text, (symbols,); bytes that Python keeps as surrogates, where they were no UTF-8, are bytes."""
     if unit == "byte":
-        return np.frombuffer(text.encode(), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+        return np.frombuffer(text.encode(errors="surrogateescape"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _text(points: NDArray[Any]) -> str:

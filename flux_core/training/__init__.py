@@ -15,6 +15,7 @@ from flux_core.training.loaded import Trained, load
 from flux_core.training.loop import Fit
 from flux_core.training.metrics import METRICS
 from flux_core.training.plan import EarlyStop, Plan
+from flux_core.training.sampling import sample
 from flux_core.training.stepper import Stepper
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "TrainState",
     "Trained",
     "load",
+    "sample",
     "train",
 ]
