@@ -48,7 +48,7 @@ class Nets:
         inside = step or bool(net.state)
         if (name, inside) not in self.made:
             models = {key: partial(self._model, name, key, model, inside) for key, model in self._models(name)}
-            self.made[name, inside] = definition(name, net, models, self.words, set())
+            self.made[name, inside] = definition(name, net, models, self.words)
         one = self.made[name, inside](**arguments)
         return Recurrence(one) if net.state and not step else one
 

@@ -72,9 +72,9 @@ def definition(
     net: Net,
     models: AbstractMapping[str, Callable[[AbstractMapping[str, Number]], Any]],
     words: AbstractMapping[str, int | None],
-    read: set[str],
+    read: set[str] | None = None,
 ) -> Any:
-    """The net as flux_core declares it; `read` are the names that its sub-models use. Raises FormulaError."""
+    """The net as flux_core declares it; `read` are the names that its sub-models use (None: all). Raises FormulaError."""
     from flux_core.layers import declare
     from fluxrun.spec.fit import initialiser
 

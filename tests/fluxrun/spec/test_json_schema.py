@@ -85,7 +85,9 @@ def accepts(text):
 BASE = "data: {source: synthetic, name: xor}\nmodel: [affine: 1]\n"
 
 
-@pytest.mark.parametrize("name", ["diabetes", "digits", "forecast", "iris", "spirals", "xor"])
+@pytest.mark.parametrize(
+    "name", ["diabetes", "digits", "forecast", "iris", "minimal_gated_unit", "own_cells", "spirals", "xor"]
+)
 def test_the_examples_are_valid_as_they_are_and_resolved(configs, name):
     path = configs / f"{name}.yaml"
     assert accepts(path.read_text())
