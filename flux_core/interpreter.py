@@ -164,10 +164,7 @@ def _scan(node: Node, operands: list[Any], run: Run) -> Any:
     for state_, value in zip(kept, now, strict=False):
         state_.append(value)
     for t in reversed(range(steps)) if node.attrs["reverse"] else range(steps):
-        try:
-            found = interpret(body, [*now, *(x[t] for x in operands[states:end]), *operands[end:]], run=run)
-        except GraphError as problem:
-            raise problem.within(str(node.origin), node.origin.place) from None
+        found = interpret(body, [*now, *(x[t] for x in operands[states:end]), *operands[end:]], run=run)
         now = found[:states]
         for values, value in zip(kept, found, strict=True):
             values.append(value)

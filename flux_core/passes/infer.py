@@ -136,10 +136,7 @@ def _scan(node: Node, operands: Sequence[TypeTree]) -> TypeTree:
     lengths = {x.shape[0] for x in operands[states : states + node.attrs["sequences"]] if isinstance(x, Type)}
     if len(lengths) > 1 or 0 in lengths:
         raise _misfit(node, f"a scan along sequences of {' and '.join(map(str, sorted(lengths)))} steps", operands)
-    try:
-        found = infer_types(body, inside)
-    except GraphError as problem:
-        raise problem.within(str(node.origin), node.origin.place) from None
+    found = infer_types(body, inside)  # its nodes know their whole path
     (steps,) = lengths
     given: list[Type] = []
     for i, value in enumerate(body.output.inputs):
