@@ -15,6 +15,7 @@ from flux_core.training.events import EpochEnded, Progress, Started
 from fluxrun.jobs.request import Listener, Outcome
 from fluxrun.jobs.train import Prepared
 from fluxrun.render.numbers import count, number
+from fluxrun.render.sparkline import sparklines
 from fluxrun.render.stream import Quiet
 from fluxrun.render.summary import closing, opening, started
 
@@ -43,6 +44,7 @@ class Live(Listener):
         self.epochs = self.steps_per_epoch = 0
         self.columns: list[tuple[str, int]] = []
         self.limit: int | None = None
+        self.losses: dict[str, list[float]] = {}
 
     def print(self, text: str, style: str | None = None) -> None:
         from rich.text import Text
@@ -83,6 +85,9 @@ class Live(Listener):
             self.columns = [(name, max(len(name), WIDTH)) for name in event.metrics]
             names = [f"{name:>{size}}" for name, size in self.columns]
             self.print("  ".join([f"{'epoch':>6}", *names, f"{'rate':>8}", f"{'examples/s':>12}"]), "bold")
+        for name in ("train.loss", "valid.loss"):
+            if name in event.metrics:
+                self.losses.setdefault(name, []).append(event.metrics[name])
         values = [f"{number(event.metrics.get(name)):>{size}}" for name, size in self.columns]
         rest = [f"{number(event.learning_rate):>8}", f"{count(event.examples_per_second):>12}"]
         mark = ["best"] if event.improved else []
@@ -95,5 +100,7 @@ class Live(Listener):
     def close(self, outcome: Outcome | None) -> None:
         self.bar.stop()
         if outcome is not None:
-            for i, line in enumerate(closing(outcome)):
-                self.print(line, "bold" if i == 0 else None)
+            first, *rest = closing(outcome)
+            self.print(first, "bold")
+            for line in [*sparklines(self.losses), *rest]:
+                self.print(line)

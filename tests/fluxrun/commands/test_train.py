@@ -225,6 +225,7 @@ def test_a_bash_loop_stops_with_the_training(folder):
     loop = f"for i in 1 2 3; do {train}; echo after $i; done"
     process = subprocess.Popen(["bash", "-c", loop], stdout=subprocess.PIPE, text=True, start_new_session=True)
     while not list(folder.glob("runs/*/metrics.jsonl")):
+        assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     stdout, _ = process.communicate(timeout=60)
