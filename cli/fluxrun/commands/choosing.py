@@ -12,7 +12,7 @@ RUN_HELP = "A run's path, name, last, or best:METRIC."
 Where = Annotated[
     str | None,
     typer.Option(
-        metavar="CONDITION", help="Such as 'learning_rate<0.01 and status==finished'; a name may be the end of one."
+        metavar="CONDITION", help="Such as 'learning_rate<0.01 and status==finished'; the end of a name will do."
     ),
 ]
 Sort = Annotated[
@@ -28,9 +28,7 @@ ConfigOrRun = Annotated[
         metavar="CONFIG|RUN", help="A spec; or a run's path, name, last, or best:METRIC.", autocompletion=complete_run
     ),
 ]
-SeveralRuns = Annotated[
-    list[str] | None, typer.Argument(metavar="[RUN]...", help=RUN_HELP, autocompletion=complete_run)
-]
+SeveralRuns = Annotated[list[str] | None, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
 
 
 def one_form(as_json: bool, as_csv: bool) -> None:

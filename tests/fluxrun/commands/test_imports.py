@@ -21,6 +21,9 @@ def imported(folder, *arguments):
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
+COMMANDS = ["train", "resume", "check", "show", "graph", "ls", "compare", "diff", "rm", "warmup", "doctor"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_imports_nothing_heavy(folder, arguments):
     modules = imported(folder, *arguments)
@@ -28,7 +31,7 @@ def test_help_imports_nothing_heavy(folder, arguments):
     assert "typer" in modules
 
 
-@pytest.mark.parametrize("command", ["train", "check", "show", "graph", "ls", "warmup", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_imports_only_what_typer_does(folder, command):
     assert not imported(folder, command, "--help").intersection(HEAVY).difference({"pydantic"})
 

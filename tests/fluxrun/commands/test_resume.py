@@ -90,6 +90,26 @@ def test_a_training_that_was_stopped_goes_on_to_its_end(cli, folder, steps):
     same(run, whole)
 
 
+TEXT = """\
+data: {source: text, path: text.txt, steps: 5, batch_size: 4}
+model: [{embedding: 6}, {lstm: 7}, {affine: vocab}]
+train: {epochs: 3, optimizer: {adam: 0.02}}
+"""
+
+
+@pytest.mark.parametrize("engine", LONG)
+@pytest.mark.parametrize("steps", [9, 20])
+def test_what_a_network_remembers_goes_on_too(cli, folder, engine, steps):
+    (folder / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 12)
+    (folder / "text.yaml").write_text(TEXT)
+    command = ["train", "text.yaml", "-q", "--set", f"train.engine={engine}"]
+    run = folder / cli(*command, "--max-steps", steps).stdout.strip()
+    tensors, meta = checkpoint.read(run / "checkpoints/last.safetensors")
+    assert any(name.startswith("carried/") for name in tensors) == (meta["position"]["step_in_epoch"] > 0)
+    assert cli("resume", "last", "-q").exit_code == 0
+    same(run, folder / cli(*command, "--runs", "whole").stdout.strip())
+
+
 def test_a_run_may_be_broken_many_times(cli, folder):
     run = folder / cli("train", "small.yaml", "--max-steps", 2, "-q").stdout.strip()
     for steps in range(4, 18, 2):
