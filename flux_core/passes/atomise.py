@@ -25,6 +25,7 @@ from flux_core.ir import Graph, Node, Origin, Step, call, get, graph, has_own, i
 from flux_core.ir.node import UFUNCS
 from flux_core.ir.walk import mapped, nodes_of, with_inputs
 from flux_core.ops import RANDOM, TABLE, Op
+from flux_core.passes.lift import lift
 from flux_core.passes.verify import cyclic
 
 Parts = list[tuple[Any, Graph]]  # the sub-models that were entered, and the graph that each had
@@ -50,7 +51,8 @@ def name_of(model: Any) -> str:
 def laid_out(model: Any) -> Graph | None:
     """The whole of a model as one graph of ops and opaque calls, or None if it has no graph.
 
-    Leaves are unique (one node for each input and each Param) and every random op has a stream of its own.
+    Leaves are unique (one node for each input and each Param), every random op has a stream of its own, and scans do
+    nothing step by step that can be done for all steps at once.
     """
     op = op_of(model)
     if op is not None:
@@ -66,7 +68,7 @@ def laid_out(model: Any) -> Graph | None:
         if model is not whole:  # the path of every node begins with the type of the model
             outer = Origin((Step("", name_of(model)),))
             entered = mapped(entered, lambda node, inputs: _moved(node, inputs, outer))
-        known = _laid_out[whole] = _finish(entered), parts
+        known = _laid_out[whole] = lift(_finish(entered)), parts
     return known[0]
 
 

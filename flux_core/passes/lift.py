@@ -48,10 +48,13 @@ class Value(NamedTuple):
 
 
 def lift(graph: Graph) -> Graph:
-    """The same function with the least work inside of its scans.
+    """The same function with the least work inside of its scans; one with delayed values of its own stays as it is.
 
     Raises GraphError for random numbers that depend on a state: they would differ between ways of running.
     """
+
+    if graph.states or all(node.op != "scan" for node in topological(graph.output)):
+        return graph
 
     def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op == "get":
@@ -59,7 +62,7 @@ def lift(graph: Graph) -> Graph:
         node = with_inputs(node, inputs)
         return lifted(node) if node.op == "scan" else node
 
-    return Graph(rewrite([graph.output], rule)[0], graph.arity, graph.states)
+    return Graph(rewrite([graph.output], rule)[0], graph.arity)
 
 
 def lifted(scan: Node) -> Node:
