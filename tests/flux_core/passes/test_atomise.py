@@ -5,10 +5,24 @@ import pytest
 
 from flux_core.errors import GraphError
 from flux_core.interpreter import interpret
-from flux_core.ir import Graph, call, input_node, pack, param, topological
-from flux_core.layers import Affine, Chain, Dropout
-from flux_core.model import Capacitor, Model, SeqModel, Stateful, net, runmodel
-from flux_core.ops import relu, softmax, tanh
+from flux_core.ir import (
+    Graph,
+    Step,
+    call,
+    constant,
+    input_node,
+    offset,
+    pack,
+    param,
+    parts_of,
+    scan,
+    topological,
+    values_of,
+)
+from flux_core.ir.walk import nodes_of
+from flux_core.layers import Affine, Chain, Dropout, Recurrence
+from flux_core.model import Capacitor, Model, SeqModel, State, Stateful, net, parameters, runmodel
+from flux_core.ops import per_row, relu, softmax, tanh
 from flux_core.passes import atomise, laid_out
 
 
@@ -128,3 +142,99 @@ def test_atomising_leaves_the_given_graph_alone():
     entered = atomise(whole)
     assert [node.op for node in topological(whole.output)] == before == ["input", "call", "call"]
     assert "call" not in [node.op for node in topological(entered.output)]
+
+
+@net
+class Summing(Model):
+    inner: Model
+    h: State
+
+    def forward(self, x):
+        self.h = self.inner(x) + self.h[-1]
+        return self.h
+
+
+def test_states_are_named_by_their_paths():
+    step = Summing(Affine(2, 2), 2)
+    twice = Summing(net(lambda x: step(step(x))), 2)
+    model = Chain(step, Chain(step, relu), twice)
+    states = laid_out(model).states
+    assert sorted(states) == ["0.h", "1.0.h", "2.h", "2.inner.h", "2.inner.h#1"]
+    reads = {node.attrs["name"] for node in nodes_of(laid_out(model)) if node.op == "offset"}
+    assert reads == set(states)
+    assert str(states["1.0.h"].origin) == "Chain -> 1: Chain -> 0: Summing"
+    assert len([node for node in nodes_of(laid_out(model)) if node.op == "param"]) == 2
+    assert list(laid_out(step).states) == ["h"]
+
+
+def test_a_state_that_the_output_does_not_read_is_kept():
+    inner = Capacitor(Graph(input_node(0), 1, {"h": offset("h", -1, constant(0.0)) + input_node(0)}))
+    assert list(laid_out(Chain(inner, relu)).states) == ["0.h"]
+    assert [node.op for node in topological(laid_out(Chain(inner, relu)).output)] == ["input", "relu"]
+
+
+def scanning(model, carry=False):
+    """A scan whose body calls a model with Params: y = model(x + h), h = y."""
+    h, x = input_node(0), input_node(1)
+    y = call(model, x + h, step=Step("inside", "Model"))
+    zeros = per_row(constant(np.zeros(2)), input_node(0), axis=1)
+    return Graph(values_of(scan(Graph(pack(y, y), 2), [zeros], [input_node(0)], carry=carry)), 1)
+
+
+def test_params_in_the_body_of_a_scan_become_operands():
+    layer = Affine.of(np.array([[0.5, 1.0], [-1.0, 0.25]]), np.array([1.0, -1.0]))
+    whole = atomise(scanning(Chain(layer, layer)))
+    (node,) = [node for node in topological(whole.output) if node.op == "scan"]
+    body = node.attrs["body"]
+    assert [inner.op for inner in topological(body.output) if inner.op in ("call", "param")] == []
+    assert (body.arity, len(parts_of(node).consts)) == (4, 2)
+    assert {p.attrs["param"] for p in parts_of(node).consts} == {layer.W, layer.b}
+    model = Chain(Capacitor(scanning(Chain(layer, layer))))
+    assert list(parameters(model)) == ["0.inside.0.W", "0.inside.0.b"]
+    x, h, want = np.arange(12.0).reshape(3, 2, 2) / 9, 0, []
+    for step in x:
+        h = ((step + h) @ layer.W.x + layer.b.x) @ layer.W.x + layer.b.x
+        want.append(h)
+    np.testing.assert_allclose(model(x), np.stack(want), rtol=1e-12)
+    nodes = [inner for node in topological(laid_out(model).output) for inner in inside(node)]
+    assert {str(inner.origin) for inner in nodes if inner.op == "matmul"} == {
+        "Chain -> 0: Capacitor -> inside: Model -> 0: Affine",
+        "Chain -> 0: Capacitor -> inside: Model -> 1: Affine",
+    }
+
+
+def inside(node):
+    return topological(node.attrs["body"].output) if node.op == "scan" else [node]
+
+
+def test_a_body_with_states_of_its_own_is_a_cycle():
+    with pytest.raises(GraphError, match=r"this model has a cycle: it reads inside.h\[-1\]"):
+        laid_out(Capacitor(scanning(Summing(Affine(2, 2), 2))))
+
+
+def test_random_ops_in_a_body_have_streams_of_their_own():
+    drop = Dropout(0.5)
+    x = input_node(1)
+    y = input_node(0) + call(drop, call(drop, x))
+    zeros = per_row(constant(np.zeros(2)), input_node(0), axis=1)
+    run = values_of(scan(Graph(pack(y, y), 2), [zeros], [input_node(0)]))
+    model = Chain(Capacitor(Graph(call(drop, run), 1)), drop)
+    found = [
+        inner.attrs["path"]
+        for node in topological(laid_out(model).output)
+        for inner in inside(node)
+        if inner.op == "dropout_mask"
+    ]
+    assert sorted(found) == ["0", "0#1", "0#2", "1"]
+
+
+def test_a_replaced_part_of_a_step_is_seen():
+    step = Summing(Affine.of(np.eye(2)), 2)
+    model = Chain(Recurrence(Chain(step)))
+    x = np.ones((1, 3, 2))
+    np.testing.assert_allclose(model(x)[0, :, 0], [1, 2, 3])
+    assert laid_out(model) is laid_out(model)
+    step.inner = Affine.of(2 * np.eye(2))
+    np.testing.assert_allclose(model(x)[0, :, 0], [2, 4, 6])
+    step.inner.W = param(3 * np.eye(2))
+    np.testing.assert_allclose(model(x)[0, :, 0], [3, 6, 9])
