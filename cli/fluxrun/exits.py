@@ -2,7 +2,7 @@
 
     0   finished, also when --max-steps was reached        65  bad data or a bad checkpoint
     1   a bug                                              66  an input is missing
-    2   wrong usage or a wrong spec                        73  cannot create a run folder or a file
+    2   wrong usage or a wrong spec                        73  cannot create a run folder or a file, or lock it
     3   diverged                                           74  reading or writing failed, or the disk is full
     4   --expect not met                                   75  out of --max-time
 

@@ -15,24 +15,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flux_core.caches.facts import file_digest
 from flux_core.errors import Diverged
+from fluxrun.jobs.description import description
 from fluxrun.jobs.existing import started_meanwhile
 from fluxrun.jobs.request import Listener, Outcome, Request
 from fluxrun.jobs.signals import Signals
 from fluxrun.spec.build import Built, build
-from fluxrun.spec.flat import file_values, flat
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
-from fluxrun.store.asked import asked_key, reading
-from fluxrun.store.environment import environment
 from fluxrun.store.fingerprint import fingerprint
 from fluxrun.store.folder import claim, next_folder
 from fluxrun.store.hold import arranged, held
 from fluxrun.store.listing import Run
-from fluxrun.store.record import FORMAT, VERSION, Record, now
+from fluxrun.store.record import Record, now
 
 if TYPE_CHECKING:
     from flux_core.training.events import TrainState
@@ -48,6 +46,11 @@ class Going:
     state: TrainState | None
     changes: tuple[str, ...] = ()  # overrides
     inexact: tuple[str, ...] = ()  # why the rest is not that of an unbroken training
+
+    @property
+    def exact(self) -> bool:
+        """Whether the run is, and will be, equal to an unbroken one."""
+        return bool(self.run.values.get("exact", True)) and not self.inexact
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Prepared:
         from flux_core.training.loop import Fit
 
         going = self.going
-        state, exact = (going.state, not going.inexact) if going else (None, True)
+        state, exact = (going.state, going.exact) if going else (None, True)
         return Fit(self.built.model, self.built.dataset, self.built.plan, state, exact=exact)
 
     @property
@@ -100,7 +103,7 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
     The record is right in any case. With `if_missing`, a training that was started meanwhile is not started again.
     """
     going, request = prepared.going, prepared.request
-    described, resolved = _description(prepared), to_yaml(prepared.built.spec)
+    described, resolved = description(prepared), to_yaml(prepared.built.spec)
     if going is not None:
         record = Record(going.run.folder, dict(going.run.values))
         return _carry_out(prepared, record, lambda w: w.go_on(going.state, resolved, described), listener, signals)
@@ -186,77 +189,6 @@ def _loop(
         elif stopping is None and deadline is not None and time.monotonic() >= deadline:
             stopping = "max_time"
             fit.stop("timeout")
-
-
-def _description(prepared: Prepared) -> dict[str, Any]:
-    """What run.json says from the start."""
-    request, built, loaded = prepared.request, prepared.built, prepared.loaded
-    origin = Path(request.config).parent if request.config != "-" else Path()
-    described = {
-        "version": VERSION,
-        "name": built.spec.name,
-        "status": "running",
-        "reason": None,
-        "created": now(),
-        "ended": None,
-        "hash": prepared.digest,
-        "exact": True,
-        "format": FORMAT,
-        "config": request.config,
-        "overrides": list(loaded.overrides),
-        "options": {name: getattr(request, name) for name in ("name", "max_steps", "max_seconds", "threads")},
-        "asked": _asked(prepared),
-        "resumed": [],
-        "spec": flat(built.spec),
-        "seed": built.spec.seed,
-        "engine": prepared.fit.engine.name,
-        "threads": prepared.fit.engine.threads,
-        "data": [{"path": str(path.absolute()), "sha256": digest} for path, digest in prepared.files],
-        "task": built.dataset.task,
-        "epochs": 0,
-        "steps": 0,
-        "seconds": None,
-        "best": None,
-        "best_epoch": None,
-        "final": {},
-        **environment(origin),
-    }
-    return described if prepared.going is None else described | _history(prepared.going)
-
-
-def _asked(prepared: Prepared) -> dict[str, Any] | None:
-    """How the run is found without reading its spec; None where the spec's words do not name each data file."""
-    request, loaded = prepared.request, prepared.loaded
-    named = {
-        path for value in file_values(prepared.built.spec) for path in ([value] if isinstance(value, str) else value)
-    }
-    if named != {str(path.absolute()) for path, _ in prepared.files}:
-        return None
-    return {
-        "key": asked_key(loaded.text, request.config, loaded.overrides, request.name),
-        "bases": [[path, reading(text)] for path, text in loaded.bases],
-    }
-
-
-def _history(going: Going) -> dict[str, Any]:
-    """What run.json keeps and adds when a run goes on."""
-    values, state = going.run.values, going.state
-    position = {"epoch": 0, "step": 0} if state is None else state.meta["position"]
-    note = {
-        "time": now(),
-        "epoch": position["epoch"],
-        "step": position["step"],
-        "hash": values.get("hash"),  # until here
-        "overrides": list(going.changes),
-        "inexact": list(going.inexact),
-    }
-    kept = ("created", "config", "overrides", "best", "best_epoch", "final", "seconds", "epochs", "steps", "git")
-    return {
-        **{name: values[name] for name in kept if name in values},
-        "exact": bool(values.get("exact", True)) and not going.inexact,
-        "asked": None if going.changes else values.get("asked"),  # the command that began it means another training
-        "resumed": [*(values.get("resumed") or ()), note],
-    }
 
 
 def _close(record: Record, outcome: Outcome, *, quietly: bool = False) -> None:

@@ -236,6 +236,16 @@ def test_what_is_inexact_goes_on_when_asked_to(cli, folder, change):
         assert (done.exit_code, json.loads(done.stdout)["epochs"]) == (0, 3), done.stderr
 
 
+def test_a_changed_run_that_was_killed_before_it_saved_a_state_goes_on(cli, folder):
+    run = folder / cli("train", "small.yaml", "--max-steps", 8, "-q").stdout.strip()
+    last = (run / "checkpoints/last.safetensors").read_bytes()
+    cli("resume", "last", "--set", "train.schedule=exponential", "--allow-inexact")
+    (run / "checkpoints/last.safetensors").write_bytes(last)
+    change_record(run, status="running", pid=dead_pid())
+    done = cli("resume", "last")
+    assert (done.exit_code, record(run)["exact"], record(run)["status"]) == (0, False, "finished"), done.stderr
+
+
 def test_a_cosine_knows_the_end(cli, folder):
     cosine = ["--set", "train.schedule=cosine"]
     cli("train", "small.yaml", *cosine, "--max-steps", 8, "-q")
