@@ -61,9 +61,10 @@ class Stacked(Layer):
         """Draw the weights of all cells for sequences (batch, steps, features)."""
         if not isinstance(x, Type) or len(x.shape) != 3 or x.kind == "int":
             shape = shape_tree(x)
-            ids = "; ids become vectors in an embedding" if isinstance(x, Type) and x.kind == "int" else ""
+            ids = isinstance(x, Type) and x.kind == "int"
+            hint = "ids become vectors in an embedding" if ids else "rows become sequences when they are reshaped"
             raise ShapeError(
-                f"{self.__name__} takes sequences of vectors (batch, steps, features), not {shape}{ids}",
+                f"{self.__name__} takes sequences of vectors (batch, steps, features), not {shape}; {hint}",
                 shapes=(shape,),
             )
         batch, steps, features = x.shape

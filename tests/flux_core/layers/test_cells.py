@@ -297,7 +297,7 @@ def test_sizes_shapes_and_text():
         (lambda: gru(4, reset="never"), ValueError, "reset is after or before the product, not 'never'"),
         (lambda: LSTM(0), ValueError, r"sizes are 1 or more, not \[0\]"),
         (lambda: LSTM(1, 2, 3), TypeError, r"LSTM takes \(n_out\), \(n_in, n_out\), out="),
-        (lambda: initialise(lstm(4), (1, 3)), ShapeError, r"lstm takes sequences of vectors .* not \(1, 3\)$"),
+        (lambda: initialise(lstm(4), (1, 3)), ShapeError, r"lstm takes sequences of vectors .* not \(1, 3\); rows"),
         (
             lambda: initialise(Chain(gru(4)), (1, 3), kind="int"),
             ShapeError,
