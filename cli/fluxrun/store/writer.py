@@ -61,6 +61,8 @@ class RunWriter:
         """
         position = {"epoch": 0, "step": 0, "step_in_epoch": 0} if state is None else state.meta["position"]
         self.record.update(**values)
+        for left_over in (*self.folder.glob(".tmp-*"), *self.folder.glob("checkpoints/.tmp-*")):
+            fsio.disk.unlink(left_over)  # by a process that was killed while it wrote: this one alone may write here
         fsio.write_atomically(self.folder / "resolved.yaml", resolved.encode())
         _keep_lines(self.folder / "metrics.jsonl", position["step"] - position["step_in_epoch"])
         _keep_lines(self.folder / "events.jsonl", None)

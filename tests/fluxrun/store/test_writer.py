@@ -153,7 +153,10 @@ def test_going_on_brings_the_folder_back_to_the_state(tmp_path):
     lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     checkpoint.write(tmp_path / "checkpoints/best.safetensors", *vars(position(30)).values())
 
+    for path in (tmp_path / ".tmp-1-0", tmp_path / "checkpoints/.tmp-1-1"):
+        path.write_bytes(b"half a st")
     writer.go_on(position(30), "a: 1\n", {"status": "running"})
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".tmp-")]
     assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(lines[:6]), "the test is done again"
     writer.go_on(position(25, 5, best=10), "a: 1\n", {"status": "running"})
     assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(lines[:4])
