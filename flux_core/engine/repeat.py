@@ -36,7 +36,8 @@ def lower_scan(scan: Node, loop: Loop, context: Context) -> list[Instruction | R
     for i in range(scan.attrs["states"]):
         size = units(context.types[scan.inputs[i]])
         found.append(copied(context.place(scan.inputs[i]), walk.before(i, 0), size))
-    first, second = (tuple(walk.instructions(t)) for t in (0, 1))
+    # a second step that never comes would read and write what is not the loop's
+    first, second = (tuple(walk.instructions(t)) for t in (0, min(1, loop.steps - 1)))
     return [*found, Repeated(first, second, loop.steps, f"loop of {loop.steps} steps")]
 
 
