@@ -144,6 +144,17 @@ class TextSource:
         return Examples(x, y, None if streams == 1 else np.ascontiguousarray(order).reshape(-1))
 
 
+def read_text(file: Path, unit: Unit, limit: int = MAX_BYTES) -> str:
+    """The text of a file as `Vocabulary.encode` takes it; with bytes as its unit, those that are no UTF-8 are surrogates.
+
+    Raises MissingFile, or DataError for an empty file and for characters that are no UTF-8.
+    """
+    data = _bytes(file, 0, limit)
+    if not data:
+        raise DataError("there is no text in it", file=file)
+    return data.decode(errors="surrogateescape") if unit == "byte" else _decoded(data, file)
+
+
 def _expanded(which: Paths) -> list[Path]:
     return [file for one in _listed(which) for file in matching(Path(one))]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -74,16 +75,17 @@ class Vocabulary:
         table[codes_of(self.characters, "char")] = np.arange(len(self))
         return table[codes]
 
-    def encode(self, text: str) -> NDArray[np.int64]:
+    def encode(self, text: str, *, file: str | Path | None = None) -> NDArray[np.int64]:
         """The ids of a text, int64 (symbols,); raises DataError for a character that training never had.
 
-        Row and column of that error are the line and the place in it, counted from 1.
+        Row and column of that error are the line and the place in it, counted from 1; `file` is for its message.
         """
         ids = self.ids(codes_of(text, self.unit))
         if len(ids) and ids.min() < 0:
             index = int(np.argmin(ids))
             raise DataError(
                 f"the model has never seen the character {text[index]!r}",
+                file=file,
                 row=text.count("\n", 0, index) + 1,
                 column=index - text.rfind("\n", 0, index),
                 hint="with data.unit: byte a model takes any text",

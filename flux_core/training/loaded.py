@@ -67,7 +67,7 @@ class Trained:
     def encoded(self, rows: Any) -> NDArray[Any]:
         """Rows as the model's input, (rows, ...); a category that training never saw is a warning."""
         if self.preprocessing.vocabulary is not None:
-            raise DataError("this model continues text, it has no rows", hint="`fluxrun sample` lets it write")
+            raise DataError("this model continues text, it has no rows", hint="flux_core.sample lets it write")
         x, notes = self.preprocessing.encode(self._table(rows) if self.columns else self._array(rows))
         for note in notes:
             warnings.warn(note, stacklevel=3)

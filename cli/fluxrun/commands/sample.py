@@ -36,13 +36,10 @@ def sample(
     """Let a model that has learnt from a text write: to stdout, symbol by symbol, in UTF-8 or in the model's bytes."""
 
     def work() -> int:
-        from fluxrun.jobs.expect import UsageError
         from fluxrun.jobs.sample import Settings
         from fluxrun.jobs.sample import sample as start
         from fluxrun.render.text import write_text
 
-        if not temperature >= 0:  # nan
-            raise UsageError("--temperature is a number from 0 on, not nan")
         text = sys.stdin.buffer.read().decode(errors="surrogateescape") if prime == "-" else prime
         found = start(which, Settings(text, length, temperature, top_k, seed), Path(runs))
         if as_json:

@@ -3,6 +3,7 @@
     new.csv  ──the run's delimiter, header, marks──▶ Table    columns by name
     new.npz  ──the run's names of arrays────────────▶ x, y
     new.npy, idx files                               x
+    new.txt  ──the run's vocabulary─────────────────▶ ids, a row for each symbol
 
 What a model has learnt from decides what it can be given: a table for a table, an array for arrays, text for text.
 """
@@ -10,7 +11,7 @@ What a model has learnt from decides what it can be given: a table for a table, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,29 +25,26 @@ if TYPE_CHECKING:
 
     from flux_core.data.preprocessing import Preprocessing
     from flux_core.data.table import Table
+    from flux_core.data.vocabulary import Vocabulary
 
 MAX_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
 class NewData:
-    """The encoded rows of a file; a table also has its columns as they were, with `first` rows before the first x."""
+    """The encoded rows of a file; what is no array also has its columns as they were."""
 
     path: Path
     x: NDArray[Any]
     notes: tuple[str, ...]
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     table: Table | None = None
     y: NDArray[Any] | None = None
 
     @property
-    def columns(self) -> Mapping[str, Sequence[str]]:
-        """The columns of the file; none for arrays."""
-        return {} if self.table is None else self.table.columns
-
-    @property
     def ahead(self) -> int:
-        """How many rows of the table stand before the first that has a prediction."""
-        return 0 if self.table is None else len(self.table.lines) - len(self.x)
+        """How many rows of the columns stand before the first that has a prediction."""
+        return next((len(cells) - len(self.x) for cells in self.columns.values()), 0)
 
 
 def read_new(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
@@ -55,7 +53,7 @@ def read_new(path: Path, preprocessing: Preprocessing, data: Component) -> NewDa
     Raises MissingFile, DataError with file, row and column, UsageError for a kind of file that the model cannot take.
     """
     if preprocessing.vocabulary is not None:
-        raise UsageError("this model continues text: `fluxrun sample` lets it write")
+        return _text(path, preprocessing.vocabulary, data)
     return _table(path, preprocessing, data) if preprocessing.columns else _arrays(path, preprocessing, data)
 
 
@@ -71,7 +69,15 @@ def _table(path: Path, preprocessing: Preprocessing, data: Component) -> NewData
     except ColumnError as error:  # of this file, not of a spec
         absent = [column.name for column in preprocessing.columns if column.name not in table.columns]
         raise DataError(error.reason, file=path, hint=near(absent[0], table.names) or _has(table)) from None
-    return NewData(path, x, notes, table)
+    return NewData(path, x, notes, table.columns, table)
+
+
+def _text(path: Path, vocabulary: Vocabulary, data: Component) -> NewData:
+    from flux_core.data.text import read_text
+
+    ids = vocabulary.encode(read_text(path, vocabulary.unit, getattr(data, "max_bytes", MAX_BYTES)), file=path)
+    names = vocabulary.names
+    return NewData(path, ids, (), {"symbol": [names[i] for i in ids.tolist()]})
 
 
 def _has(table: Table) -> str:
@@ -100,7 +106,7 @@ def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewDat
             values = read_idx(path, limit)
     except ColumnError as error:
         raise DataError(error.reason, file=path, hint=error.hint) from None
-    return NewData(path, preprocessing.encode_array(values, file=path, name=x), (), None, target)
+    return NewData(path, preprocessing.encode_array(values, file=path, name=x), (), y=target)
 
 
 def _target(path: Path, name: str, limit: int) -> Any:

@@ -3,6 +3,7 @@
 size,colour        size,colour,prediction,probability_a,probability_b         classes: the most likely, and all shares
 1.5,red      ──▶   1.5,red,a,0.93,0.07
                    size,colour,prediction                                     numbers: in the units of the data
+the text     ──▶   symbol,prediction,probability_a,...                        text: what comes behind each symbol
 
 All columns of the file are kept, used or not.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flux_core import fsio
+from flux_core.errors import GraphError
 from fluxrun.jobs.expect import UsageError
 from fluxrun.jobs.new_data import NewData, read_new
 from fluxrun.spec.load import load
@@ -24,6 +26,8 @@ from fluxrun.store.listing import find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from flux_core.training.loaded import Trained
 
 FORMS = (".csv", ".npz")
 
@@ -79,15 +83,25 @@ class Predictions:
 def predict(which: str, data: str, runs: Path) -> Predictions:
     """Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError."""
     from flux_core.training import load as load_model
+    from flux_core.training.reader import Reader
 
     run = find(runs, which)
     arguments = load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data.arguments
     trained = load_model(run.folder)
     new = read_new(Path(data), trained.preprocessing, arguments)
-    trained.require(new.x, new.path)
-    outputs = trained.run(new.x)
+    try:
+        outputs = (
+            _of_rows(trained, new) if trained.preprocessing.vocabulary is None else Reader(trained.model).read(new.x)
+        )
+    except GraphError as error:
+        raise UsageError(f"{run.name} cannot read a text of any length: {error}") from None
     shares = trained.shares(outputs) if trained.task == "classification" else None
     return Predictions(new, trained.decided(outputs), shares, trained.classes, getattr(arguments, "delimiter", ","))
+
+
+def _of_rows(trained: Trained, new: NewData) -> NDArray[Any]:
+    trained.require(new.x, new.path)
+    return trained.run(new.x)
 
 
 def check_output(path: str | None) -> None:
