@@ -44,9 +44,8 @@ def names(instruction: Instruction) -> list[str]:
     """The names of an instruction's operands, marked as in the table. Raises KeyError for a kernel without a row."""
     kernel, count = instruction.kernel.name, len(instruction.operands)
     if kernel == "elementwise":
-        inputs = [f"a{i}" for i in range(len(instruction.reads))]
-        strides = [f"{name}_stride" for name in (*inputs, "out")]
-        return [*(f"@{name}" for name in inputs), "@out", "rows", "columns", *strides]
+        inputs = [f"@a{i}" for i in range(len(instruction.reads))]
+        return [*inputs, "@out", "rows", "columns", f"strides:{len(inputs) + 1}"]
     if kernel.startswith("update_"):
         return ["=x", "=dx", *(f"=slot{i}" for i in range(count - 5)), "@numbers", "size", "decayed"]
     return OPERANDS[kernel].split()

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,8 @@ Notes = Mapping[Node, str]
 
 def to_text(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
     """The graph as readable lines, in the order in which it can be run; `notes` stand behind their nodes.
+
+    The steps of a scan follow, indented.
 
     >>> from flux_core.ir import input_node
     >>> print(to_text(Graph(input_node(0) * 2.0, 1)))
@@ -36,22 +38,30 @@ def to_text(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
         if node in notes:
             line = f"{line:<56} {notes[node]:<15}".rstrip()
         lines.append(f"{line:<{72 if notes else 48}}; {node.origin}" if node.origin.steps else line)
-    return "\n".join([*lines, f"return %{names[graph.output]}"])
+    lines.append(f"return %{names[graph.output]}")
+    for node, name in names.items():
+        if node.op == "scan":
+            lines += ["", f"a step of %{name}:", *("  " + line for line in to_text(_body(node), notes).splitlines())]
+    return "\n".join(lines)
 
 
 def to_dot(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
-    """The graph in Graphviz' language."""
-    names = _names(graph)
+    """The graph in Graphviz' language; the steps of scans are clusters."""
     lines = ["digraph {", "  rankdir=TB; node [shape=box, fontname=monospace];"]
-    for node, name in names.items():
-        text = "\\n".join(_escaped(line) for line in _lines(node, notes))
-        lines.append(f'  n{name} [label="{text}"];')
-        lines.extend(f"  n{names[parent]} -> n{name};" for parent in node.inputs)
+    for prefix, title, part in _parts(graph):
+        names = _names(part)
+        indent = "  " * (2 if title else 1)
+        lines += [f"  subgraph cluster_{prefix} {{", f'    label="{title}";'] if title else []
+        for node, name in names.items():
+            text = "\\n".join(_escaped(line) for line in _lines(node, notes))
+            lines.append(f'{indent}{prefix}{name} [label="{text}"];')
+            lines.extend(f"{indent}{prefix}{names[parent]} -> {prefix}{name};" for parent in node.inputs)
+        lines += ["  }"] if title else []
     return "\n".join([*lines, "}"])
 
 
 def to_mermaid(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
-    """The graph as a Mermaid flowchart, which Markdown viewers draw.
+    """The graph as a Mermaid flowchart, which Markdown viewers draw; the steps of scans are subgraphs.
 
     >>> from flux_core.ir import input_node
     >>> print(to_mermaid(Graph(input_node(0) * 2.0, 1)))
@@ -62,13 +72,31 @@ def to_mermaid(graph: Graph, notes: Notes = MappingProxyType({})) -> str:
       n0 --> n2
       n1 --> n2
     """
-    names = _names(graph)
     lines = ["flowchart TB"]
-    for node, name in names.items():
-        text = "<br>".join(_entities(line) for line in _lines(node, notes))
-        lines.append(f'  n{name}["{text}"]')
-        lines.extend(f"  n{names[parent]} --> n{name}" for parent in node.inputs)
+    for prefix, title, part in _parts(graph):
+        names = _names(part)
+        lines += [f'  subgraph {prefix}["{title}"]'] if title else []
+        for node, name in names.items():
+            text = "<br>".join(_entities(line) for line in _lines(node, notes))
+            lines.append(f'  {prefix}{name}["{text}"]')
+            lines.extend(f"  {prefix}{names[parent]} --> {prefix}{name}" for parent in node.inputs)
+        lines += ["  end"] if title else []
     return "\n".join(lines)
+
+
+def _parts(graph: Graph, prefix: str = "n") -> Iterator[tuple[str, str, Graph]]:
+    """The graph and the bodies of its scans, each with a prefix for the names of its nodes and a title."""
+    yield prefix, "", graph
+    for node, name in _names(graph).items():
+        if node.op == "scan":
+            first, *rest = _parts(_body(node), f"{prefix}{name}_")
+            yield first[0], f"a step of scan {name}", first[2]
+            yield from rest
+
+
+def _body(scan: Node) -> Graph:
+    body: Graph = scan.attrs["body"]
+    return body
 
 
 def label(node: Node) -> str:
@@ -84,8 +112,14 @@ def label(node: Node) -> str:
         return f"constant {_value(node.attrs['value'])}"
     if node.op == "fused":
         return f"fused[{node.attrs['formula']}]"
+    if node.op == "scan":
+        return f"scan[{node.attrs['states']} states, {node.attrs['sequences']} sequences{_way(node)}]"
     attrs = ", ".join(f"{name}={value!r}" for name, value in node.attrs.items() if name != "run")
     return f"{node.op}[{attrs}]" if attrs else node.op
+
+
+def _way(scan: Node) -> str:
+    return ", in reverse" if scan.attrs["reverse"] else ""
 
 
 def _lines(node: Node, notes: Notes) -> list[str]:

@@ -54,7 +54,13 @@ def scan(
         raise GraphError("a scan needs a sequence to run along")
     if body.output.op != "tuple" or len(body.output.inputs) < len(initial) or body.arity != len(inputs):
         raise GraphError(f"a scan of {len(initial)} states over {len(inputs)} operands does not fit its body, {body!r}")
-    attrs = {"body": _one_leaf_each(body), "states": len(initial), "sequences": len(xs), "reverse": reverse, "carry": carry}
+    attrs = {
+        "body": _one_leaf_each(body),
+        "states": len(initial),
+        "sequences": len(xs),
+        "reverse": reverse,
+        "carry": carry,
+    }
     return Node("scan", inputs, MappingProxyType(attrs))
 
 

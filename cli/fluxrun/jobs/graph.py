@@ -85,7 +85,7 @@ def _examples(seen: Peek, model: Any, plan: Plan) -> Examples:
     rows, kind = plan.batch_size, np.dtype(seen.input_dtype)
     x = np.broadcast_to(kind.type(0), (rows, *seen.input_shape))
     if plan.labels:
-        return Examples(x, np.broadcast_to(np.int64(0), (rows,)))
+        return Examples(x, np.broadcast_to(np.int64(0), (rows, *seen.target_shape)))
     graph = laid_out(model)
     assert graph is not None, "every layer of the catalog has a graph"
     output = infer_types(graph, [Type(x.shape, "int" if kind.kind == "i" else "float")])[graph.output]

@@ -45,7 +45,7 @@ tape of one step on 8 examples: 18 instructions in 18 tiles
         gathered  y: 8 rows of 2 to IDS
   # tiles kernel operands
   0 1 gemm ta=0 tb=0 m=8 n=6 k=2 A=IN lda=2 B=x[0.W] ldb=6 beta=0 C=HIDDEN ldc=6
-  1 1 elementwise a0=HIDDEN a1=x[0.b] out=HIDDEN rows=8 columns=6 stride=6 tanh(a0 + a1) (ir)
+  1 1 elementwise a0=HIDDEN a1=x[0.b] out=HIDDEN rows=8 columns=6 strides=6,0,6 tanh(a0 + a1) (if)
   2 1 gemm ta=0 tb=0 m=8 n=2 k=6 A=HIDDEN lda=6 B=x[2.W] ldb=2 beta=0 C=OUT ldc=2
 """.splitlines()
 
@@ -115,3 +115,22 @@ def test_nothing_is_compiled(folder):
     code += "try:\n    run()\nfinally:\n    assert 'numba' not in sys.modules\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
+
+
+RECURRENT = """
+data: {source: text, path: s.txt, steps: 7, batch_size: 4}
+model: [{onehot: vocab}, {lstm: 6}, {affine: vocab}]
+train: {loss: cross_entropy, optimizer: adam, epochs: 1}
+"""
+
+
+@pytest.mark.parametrize("stage", ["atomise", "grad", "simplify", "fuse", "legalise", "schedule", "memory", "tape"])
+def test_loops_are_shown_with_their_steps(cli, folder, stage):
+    (folder / "s.txt").write_text("to be or not to be " * 40)
+    (folder / "s.yaml").write_text(RECURRENT)
+    shown = cli("graph", "s.yaml", "--after", stage).stdout
+    wanted = {"memory": "= scan[2 states,", "tape": "7 steps, of which this is the first:"}
+    assert wanted.get(stage, "of the 7 steps of %" if stage == "schedule" else "a step of %") in shown
+    if stage in ("atomise", "grad", "fuse"):
+        for form, part in (("dot", "subgraph cluster_n"), ("mermaid", "subgraph n")):
+            assert part in cli("graph", "s.yaml", "--after", stage, "--format", form).stdout
