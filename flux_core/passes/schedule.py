@@ -101,7 +101,8 @@ def schedule(
             owner[node], shift[node] = node, 0
         for output in loops[node][0] if node.op == "scan" else ():
             owner[output], shift[output] = output, 0
-    elsewhere = {owner[node] for node in placed} | {n for n in order if n.op in ("param", "constant")}
+    # an input of which only the shape is read has no place here
+    elsewhere = {owner[node] for node in placed if node in owner} | {n for n in order if n.op in ("param", "constant")}
     first: dict[Node, int] = {}
     last: dict[Node, int] = {}
     for node in order:
