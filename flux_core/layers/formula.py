@@ -20,6 +20,7 @@ from typing import Any
 
 from flux_core.errors import ShapeError
 from flux_core.ir import Graph, param
+from flux_core.ir.node import tuple_length
 from flux_core.layers.base import Layer
 from flux_core.layers.building import build_parts
 from flux_core.layers.init import Draw, Init
@@ -76,6 +77,7 @@ class Formula(Layer):
         self.weights, self.states, self.models = dict(weights), dict(states or {}), dict(models or {})
         self.inputs = tuple(inputs)
         self.__name__ = label
+        self._length: int | None = None
         self.held: dict[str, Any] | None = None  # Params, States and sub-models by name, once it is built
 
     def __getattr__(self, name: str) -> Any:
@@ -113,6 +115,12 @@ class Formula(Layer):
             held[name] = State(param(value) if start.trainable else value)
         build_parts(self._traced(held), types, draw)
         self.held = held
+
+    def graph(self) -> Graph:
+        """The formula as a graph, traced anew where it may iterate over tuples of another length."""
+        if self._length != tuple_length.get():
+            self._length = tuple_length.get()  # forgets what was laid before
+        return super().graph()
 
     def lay(self) -> Graph:
         """The formula, traced."""

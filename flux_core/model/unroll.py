@@ -36,8 +36,8 @@ def unroll(m: Any, n: int) -> SeqModel:
     """unroll(m, n) => SeqModel(Stateful(Capacitor(...), states), n): a recurrent model as one of sequences of n steps.
 
     The states that leave one call go into the next, until `reset`; `stateless` begins every call anew. Initial states
-    that are Params are trained. Raises GraphError for a model without a graph, and for one whose steps wait for each
-    other.
+    that are Params are trained. The copies are those of the model as it is: a field that is replaced later is not
+    seen. Raises GraphError for a model without a graph, and for one whose steps wait for each other.
     """
     if n < 1:
         raise ValueError(f"a sequence has 1 step or more, not {n}")

@@ -10,7 +10,7 @@ from flux_core.errors import GraphError, ShapeError
 from flux_core.layers import Affine, Chain, Formula, Recurrence, Start, Weight, initialise
 from flux_core.layers.building import build_parts, is_built
 from flux_core.layers.init import draws
-from flux_core.model import back, infer, net, parameters, unroll
+from flux_core.model import State, back, infer, net, parameters, unroll
 from flux_core.ops import concat, tanh
 from flux_core.passes import Type
 
@@ -141,3 +141,18 @@ def test_an_unbuilt_formula_says_so():
         cell()(X)
     with pytest.raises(AttributeError, match="Gated has no 'W', or is not built yet"):
         _ = cell().W
+
+
+def test_a_tuple_is_as_long_as_the_sequence():
+    def forward(self, xs):
+        self.h = sum(xs) + self.h[-1]
+        return self.h
+
+    step = Formula(forward, {}, {"h": Start((4,))})
+    step.held = {"h": State(4)}
+    for steps in (2, 3):
+        xs = tuple(X.swapaxes(0, 1)[:steps])
+        ys = unroll(step, steps)((xs,) * steps)
+        np.testing.assert_allclose(ys, [sum(xs) * (i + 1) for i in range(steps)], rtol=1e-6)
+    with pytest.raises(GraphError, match="the length of this tuple is not known"):
+        step.graph()
