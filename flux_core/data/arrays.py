@@ -22,6 +22,7 @@ from flux_core.data.assemble import Targets, cut, dataset, fit_targets
 from flux_core.data.chunks import is_large
 from flux_core.data.dataset import Dataset, MappedFile
 from flux_core.data.large import check_ids, encode_large, fit_large
+from flux_core.data.lengths import real_steps
 from flux_core.data.preprocessing import Preprocessing, check_finite
 from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
@@ -48,7 +49,8 @@ def array_dataset(
     for part, raw in xs.items():
         _check(raw, targets.values[part], main, name, ids)
     size = sum(prod(raw.shape) for raw in xs.values()) * (8 if ids else 4)
-    large = main.path is not None and is_large(size)
+    # the padding of sequences is cleared in memory
+    large = main.path is not None and is_large(size) and not targets.lengths
     arrays = {} if large else {part: _checked(raw.values, raw.path, name, ids) for part, raw in xs.items()}
     cuts, notes = cut(targets, fractions, seed=seed)
     rows = cuts["train"].rows
@@ -57,7 +59,7 @@ def array_dataset(
     inputs = None if unit == 1.0 else Scale.of(0.0, unit)
     if standardize and not ids:
         whole = len(main.shape) > 2
-        inputs = fit_large(main, rows, name, whole) if large else Scale.fit(arrays["train"][rows], whole=whole)
+        inputs = fit_large(main, rows, name, whole) if large else _fit(arrays["train"], targets, rows, whole)
     preprocessing = Preprocessing(
         inputs=inputs,
         dtype="int64" if ids else "float32",
@@ -76,6 +78,14 @@ def array_dataset(
         for part, piece in cuts.items()
     }
     return dataset(encoded, targets, cuts, preprocessing, notes)
+
+
+def _fit(x: NDArray[Any], targets: Targets, rows: NDArray[np.int64], whole: bool) -> Scale:
+    """The moments of some rows; of sequences, those of real steps."""
+    x = x[rows]
+    if targets.lengths:
+        x = x[real_steps(targets.lengths["train"][rows], x.shape[1])]
+    return Scale.fit(x, whole=whole)
 
 
 def input_shape(shape: tuple[int, ...], ids: bool) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ targets comes from the training split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,22 @@ REGRESSION_HINT = "for numbers to be predicted, set data.task: regression and a 
 
 @dataclass(frozen=True)
 class Targets:
-    """What y means, and its values for each file: int64 labels (rows,) or float64 (rows, targets)."""
+    """What y means, and its values for each file: int64 labels (rows,) or float64 (rows, targets).
+
+    Where each step of a sequence has a target, values have an axis of steps more, and `real` says for each file which
+    steps are no padding; else `real` is empty. `lengths` are those of each file's sequences, if they have any.
+    """
 
     task: Task
     classes: tuple[str, ...]
     values: Mapping[Part, NDArray[Any]]
+    real: Mapping[Part, NDArray[np.bool_]] = field(default_factory=dict)
+    lengths: Mapping[Part, NDArray[np.int64]] = field(default_factory=dict)
+
+    def of(self, piece: Cut) -> NDArray[Any]:
+        """The targets of one part, those of real steps one behind the other."""
+        y = self.values[piece.file][piece.rows]
+        return np.asarray(y[self.real[piece.file][piece.rows]] if self.real else y)
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ def _distinct(values: NDArray[Any]) -> NDArray[Any]:
 def cut(targets: Targets, fractions: Mapping[Part, float], *, seed: int) -> tuple[dict[Part, Cut], tuple[str, ...]]:
     """Which rows make each part, and notes about empty parts, unused rows and classes without training rows."""
     main = targets.values["train"]
-    labels = main if targets.task == "classification" else None
+    labels = main if targets.task == "classification" and not targets.real else None
     rows = split_rows(len(main), fractions, seed=seed, labels=labels)
     cuts = {name: Cut("train", numbers) for name, numbers in rows.items()}
     cuts |= {name: Cut(name, np.arange(len(y))) for name, y in targets.values.items() if name != "train"}
@@ -85,7 +96,7 @@ def cut(targets: Targets, fractions: Mapping[Part, float], *, seed: int) -> tupl
     notes = [f"the {name} split got none of {len(main)} rows" for name, part in cuts.items() if not len(part.rows)]
     notes += unused(len(main), sum(len(numbers) for numbers in rows.values()), "rows")
     if targets.task == "classification":
-        trained = np.bincount(main[cuts["train"].rows], minlength=len(targets.classes))
+        trained = np.bincount(targets.of(cuts["train"]), minlength=len(targets.classes))
         names = [name for name, count in zip(targets.classes, trained, strict=True) if not count]
         if names:
             notes.append(f"no row to train on for class {', '.join(shown(name) for name in names[:5])}")
@@ -96,7 +107,7 @@ def fit_targets(targets: Targets, train: Cut, *, standardize: bool) -> Scale | N
     """The scale of a regression's targets; None for classes, or without standardisation."""
     if targets.task == "classification" or not standardize:
         return None
-    return Scale.fit(targets.values["train"][train.rows])
+    return Scale.fit(targets.of(train))
 
 
 def dataset(
@@ -123,7 +134,8 @@ def dataset(
             return None
         file, rows = cuts[name].file, cuts[name].rows
         if not shared:
-            return Examples(xs[name], encoded(targets.values[file][rows]))
+            lengths = targets.lengths[file][rows] if targets.lengths else None
+            return Examples(xs[name], encoded(targets.values[file][rows]), lengths=lengths)
         # rows ascend: as many as there are, they are all of them
         return Examples(xs[file], ys[file], None if len(rows) == len(xs[file]) else rows)
 

@@ -16,6 +16,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from flux_core.data.cells import Place
+from flux_core.data.lengths import checked_lengths, real_steps
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import DataError
 
@@ -28,7 +30,9 @@ class Examples:
     """Rows for the model: x (n, ...) float32 or int64; y int64 (n,) labels or float32 (n, targets).
 
     `rows`, int64 and contiguous, says which of them are the examples, in this order; None: all, as they lie. So
-    the splits of a large array share it, and an array in a file is never copied.
+    the splits of a large array share it, and an array in a file is never copied. `lengths`, int64 (n,), are those of
+    sequences x (n, steps, ...) that are padded behind; then y may also be int64 (n, steps) or float32 (n, steps,
+    targets), a target for each step.
 
     >>> examples = Examples(np.array([[0.0], [1.0], [2.0]], np.float32), np.array([0, 1, 0]), np.array([2, 0]))
     >>> len(examples), examples.part(slice(0, 1))
@@ -38,10 +42,13 @@ class Examples:
     x: NDArray[Any]
     y: NDArray[Any]
     rows: NDArray[np.int64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} rows and y has {len(self.y)}")
+        if self.lengths is not None:
+            checked_lengths(self.lengths, self.x.shape, self.x.dtype.kind == "i", Place(column="lengths"))
         if (rows := self.rows) is None:
             return
         if rows.ndim != 1 or rows.dtype != np.int64 or not rows.flags.c_contiguous:
@@ -69,6 +76,24 @@ class Examples:
         """x and y of some of the examples."""
         chosen = which if self.rows is None else self.rows[which]
         return self.x[chosen], self.y[chosen]
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether each step of a sequence has a target, and not each sequence."""
+        return self.lengths is not None and self.y.ndim == (2 if self.y.dtype.kind == "i" else 3)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """x, y and, where there are any, the lengths."""
+        return (self.x, self.y) if self.lengths is None else (self.x, self.y, self.lengths)
+
+    def targets(self) -> NDArray[Any]:
+        """y of the examples; where each step has one, those of all real steps, one behind the other."""
+        y = self.part(slice(None))[1]
+        if self.lengths is None or not self.stepwise:
+            return y
+        lengths = self.lengths if self.rows is None else self.lengths[self.rows]
+        return np.asarray(y[real_steps(lengths, y.shape[1])])
 
 
 @dataclass(frozen=True)
@@ -128,7 +153,7 @@ class Dataset:
 @dataclass(frozen=True)
 class Peek:
     """The shape of one example (no batch axis), the dtype of x, the number of classes (None for regression), the shape
-    of one target, and the number of symbols where x is text."""
+    of one target, the number of symbols where x is text, and whether examples are sequences that have lengths."""
 
     input_shape: tuple[int, ...]
     input_dtype: Literal["float32", "int64"]
@@ -136,6 +161,7 @@ class Peek:
     task: Task
     target_shape: tuple[int, ...]
     vocabulary: int | None = None
+    lengths: bool = False
 
 
 class Source(Protocol):
