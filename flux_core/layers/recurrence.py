@@ -27,9 +27,8 @@ TURNED = (1, 0)  # batch and steps change places
 class Recurrence(Layer):
     """Recurrence(model): the model at each step of a sequence, from its first; `reverse`: from its last.
 
-    With `carry`, a training goes on from the final states in the next minibatch. `time_major` sequences are
-    (steps, batch, ...). A model of several inputs takes as many sequences of one length, one with a tuple of outputs
-    gives as many.
+    Sequences that are `time_major` are (steps, batch, ...). A model of several inputs takes as many sequences of one
+    length, one with a tuple of outputs gives as many.
 
     >>> import numpy as np
     >>> from flux_core.model import State, net
@@ -43,9 +42,9 @@ class Recurrence(Layer):
     array([1., 2., 3.])
     """
 
-    def __init__(self, model: Any, *, reverse: bool = False, carry: bool = False, time_major: bool = False) -> None:
+    def __init__(self, model: Any, *, reverse: bool = False, time_major: bool = False) -> None:
         self.model = model
-        self.reverse, self.carry, self.time_major = reverse, carry, time_major
+        self.reverse, self.time_major = reverse, time_major
 
     @property
     def built(self) -> bool:
@@ -74,7 +73,7 @@ class Recurrence(Layer):
         xs = [self._turned(input_node(i)) for i in range(arity)]
         outputs = _leaves(form.output)
         initial = [per_row(h.default, xs[0], axis=1) for h in form.hidden]
-        run = scan(form.graph(*outputs), initial, xs, reverse=self.reverse != form.backwards, carry=self.carry)
+        run = scan(form.graph(*outputs), initial, xs, reverse=self.reverse != form.backwards)
         ys = iter([self._turned(values_of(run, i)) for i in range(len(outputs))])
         return Graph(_nested(form.output, ys), arity)
 
@@ -89,7 +88,7 @@ class Recurrence(Layer):
         return Type((x.shape[1 if self.time_major else 0], *x.shape[2:]), x.kind)
 
     def __repr__(self) -> str:
-        marks = "".join(f", {name}=True" for name in ("reverse", "carry", "time_major") if getattr(self, name))
+        marks = "".join(f", {name}=True" for name in ("reverse", "time_major") if getattr(self, name))
         return f"Recurrence({self.model!r}{marks})"
 
 

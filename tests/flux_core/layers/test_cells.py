@@ -335,7 +335,11 @@ def test_cells_are_models_like_any_other():
     layer = initialise(Recurrence(chained), X.shape)
     assert infer(layer, X.shape) == (2, STEPS, 2)
     assert {name: p.shape for name, p in parameters(layer).items()}["2.W"] == (4, 6)
-    assert Recurrence(Chain(cell, relu), reverse=True, carry=True).built
+    assert Recurrence(Chain(cell, relu)).built
+    assert (
+        repr(Recurrence(cell, reverse=True, time_major=True)) == "Recurrence(LSTM(3, 4), reverse=True, time_major=True)"
+    )
+    close(Recurrence(cell, time_major=True)(X.swapaxes(0, 1)).swapaxes(0, 1), Recurrence(cell)(X))
     both = net(lambda x: concat(cell(x), cell(x)))
     close(Recurrence(both)(X)[..., :N], Recurrence(both)(X)[..., N:])
 

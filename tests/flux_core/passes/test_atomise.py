@@ -173,12 +173,12 @@ def test_a_state_that_the_output_does_not_read_is_kept():
     assert [node.op for node in topological(laid_out(Chain(inner, relu)).output)] == ["input", "relu"]
 
 
-def scanning(model, carry=False):
+def scanning(model):
     """A scan whose body calls a model with Params: y = model(x + h), h = y."""
     h, x = input_node(0), input_node(1)
     y = call(model, x + h, step=Step("inside", "Model"))
     zeros = per_row(constant(np.zeros(2)), input_node(0), axis=1)
-    return Graph(values_of(scan(Graph(pack(y, y), 2), [zeros], [input_node(0)], carry=carry)), 1)
+    return Graph(values_of(scan(Graph(pack(y, y), 2), [zeros], [input_node(0)])), 1)
 
 
 def test_params_in_the_body_of_a_scan_become_operands():
