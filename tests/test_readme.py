@@ -29,6 +29,12 @@ def test_the_python_runs():
     assert scope["tlp"](scope["np"].ones((2, 10))).shape == (2, 15)
 
 
+def test_the_net_is_the_one_in_configs():
+    shown = yaml.safe_load(block_with("yaml", "nets:"))
+    whole = yaml.safe_load((ROOT / "configs" / "minimal_gated_unit.yaml").read_text())
+    assert shown == {"nets": whole["nets"], "model": whole["model"]}
+
+
 @pytest.mark.parametrize("name", re.findall(r"configs/\w+\.yaml", README))
 def test_the_examples_are_there(name):
     assert (ROOT / name).exists()

@@ -263,6 +263,13 @@ def test_a_forbidden_expression_ends_a_training_before_it_begins(series, cli):
     assert not (series / "runs").exists()
 
 
+def test_the_error_that_the_readme_shows(series, configs):
+    (series / "cell.yaml").write_text(SPEC.replace("tanh", "tahn"))
+    with pytest.raises(SpecError) as error:
+        load("cell.yaml")
+    assert f"```text\n{as_text(error.value.problems)}\n```" in (configs.parent / "README.md").read_text()
+
+
 def test_a_formula_of_a_mebibyte(series):
     start = time.perf_counter()
     for body in ("y = x + x", "y = " + "-" * 1000 + "x", "y = x.a + import"):
