@@ -1,5 +1,6 @@
 """Every example in configs/: the tape computes what the interpreter does, in training and outside of it."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,19 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 def flat(value):
     return [leaf for part in value for leaf in flat(part)] if isinstance(value, tuple) else [value]
+
+
+@pytest.fixture(autouse=True)
+def mnist(tmp_path, monkeypatch):
+    """Small files in the places of those that configs/mnist.yaml is given."""
+    rng = np.random.default_rng(0)
+    for name, rows in (("train", 200), ("t10k", 100)):
+        pixels, labels = rng.integers(0, 256, (rows, 28, 28)), np.arange(rows) % 10
+        for array, what in ((pixels, "images-idx3"), (labels, "labels-idx1")):
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            packed = gzip.compress(head + array.astype(np.uint8).tobytes())
+            (tmp_path / f"{name}-{what}-ubyte.gz").write_bytes(packed)
+    monkeypatch.setenv("MNIST", str(tmp_path))
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
