@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,13 +22,14 @@ ROUND_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Gemm:
-    """C (m, n) = A (m, k) B (k, n), one or both of them stored transposed."""
+    """C (m, n) = A (m, k) B (k, n), one or both of them stored transposed, so many `times` in a step: as a loop goes."""
 
     m: int
     n: int
     k: int
     transpose_a: bool
     transpose_b: bool
+    times: int = 1
 
 
 class Products:
@@ -50,7 +51,12 @@ class Products:
         run = Run(training=True, seed=plan.seed)
         self.steps = [Compiled(stepper.graph.step, types, run=run) for _ in range(threads)]
         self.instructions = _products(self.steps[0])
-        self.list = [_gemm(i.operands) for i in self.instructions]
+        self.list = [gemm for one in self.instructions for gemm in _gemms(one)]
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The memory of the activations of a step."""
+        return int(self.steps[0].tape.workspace.nbytes)
 
     def seconds(self, rounds: int) -> float:
         """Seconds for the products of one step; with more threads, each does a step of its own in that time."""
@@ -74,12 +80,13 @@ class Products:
         (address,) = store.load([kernel])
 
         def call(step: Any) -> Callable[[], None]:
-            products = encode(_products(step), store, step.base).rows
+            code = encode(_products(step), store, step.base)
             # a tape of walks over that tape
-            steps = np.array([(address, offset(products, step.base), len(products), WIDTH)] * times, np.int64)
+            steps = np.zeros((times, WIDTH), np.int64)
+            steps[:, :4] = address, offset(code.rows, step.base), len(code.rows), WIDTH
             operands = np.array([offset(steps, step.base), *steps.shape], np.int64)
 
-            def walks(named_by_address_only: Any = (products, steps)) -> None:
+            def walks(named_by_address_only: Any = (code, steps)) -> None:
                 walk(step.base.ctypes.data, operands.ctypes.data)
 
             return walks
@@ -91,19 +98,37 @@ def bound(spec: Path, per_step: int, threads: int, rounds: int) -> dict[str, Any
     """The rate that the matrix products alone allow on `threads` cores, and the list of them."""
     products = Products(spec, threads)
     rate = threads * per_step / products.seconds(rounds)
-    return {"rate": rate, "gemms": [asdict(gemm) for gemm in products.list]}
+    gemms = [asdict(gemm) for gemm in products.list]
+    return {"rate": rate, "gemms": gemms, "workspace_bytes": products.workspace_bytes}
 
 
 def _products(step: Any) -> list[Any]:
-    """The matrix products of a tape, but for those of loops."""
-    from flux_core.engine.lower import Instruction
+    """The matrix products of a tape; of a loop a loop with nothing else."""
+    from flux_core.engine.repeat import Repeated
 
-    return [i for i in step.tape.instructions if isinstance(i, Instruction) and i.kernel.name == "gemm"]
+    found: list[Any] = []
+    for one in step.tape.instructions:
+        if isinstance(one, Repeated):
+            inside = replace(one, first=_only(one.first), second=_only(one.second))
+            found += [inside] if inside.first else []
+        else:
+            found += _only([one])
+    return found
 
 
-def _gemm(operands: Sequence[int]) -> Gemm:
+def _only(instructions: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(i for i in instructions if i.kernel.name == "gemm")
+
+
+def _gemms(one: Any) -> list[Gemm]:
+    """The products of an instruction, or of a loop."""
+    times, inside = getattr(one, "steps", 1), getattr(one, "first", (one,))
+    return [_gemm(i.operands, times) for i in inside]
+
+
+def _gemm(operands: Sequence[int], times: int) -> Gemm:
     _, ta, tb, m, n, k, *_ = operands
-    return Gemm(m, n, k, bool(ta), bool(tb))
+    return Gemm(m, n, k, bool(ta), bool(tb), times)
 
 
 def _timed(calls: Sequence[Callable[[], None]]) -> float:
