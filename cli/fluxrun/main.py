@@ -103,4 +103,13 @@ def run() -> None:
     if reconfigure:
         reconfigure(errors="surrogateescape")  # paths come out as they came in, whatever the locale
     completing.mend_bash()
+    _only(sys.argv[1:2])
     app()
+
+
+def _only(first: list[str]) -> None:
+    """Forget all commands but the one that is asked for: Typer reads the signatures of all that it knows."""
+    asked = [
+        command for command in app.registered_commands if command.callback and [command.callback.__name__] == first
+    ]
+    app.registered_commands[:] = asked or app.registered_commands
