@@ -3,6 +3,7 @@
     every kernel that is written    (flux_core.engine.kernels)
     every optimiser's loop
     the formulas of small models    each layer between affine layers, under each loss ──▶ fused elementwise kernels
+                                    each recurrent layer between ids and scores       ──▶ gates, there and back
 
 A kernel knows no sizes, so a model of three units has the kernels of one of three thousand. What is left for a
 training to compile are formulas that a new combination of layers brings about.
@@ -13,14 +14,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flux_core.engine.kernel import Kernel
 from fluxrun.spec.catalog import CATALOG
 
-ROWS, INPUTS, HIDDEN, OUTPUTS = 8, 3, 5, 4  # sizes that differ, so that none stands for another
+ROWS, INPUTS, HIDDEN, OUTPUTS, STEPS = 8, 3, 5, 4, 6  # sizes that differ, so that none stands for another
 NEEDS_SIZES = {"affine", "reshape", "onehot"}
+ALONG_SEQUENCES = {"recurrent", "gru", "lstm", "embedding", "last", "time_mean"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,34 @@ def known_kernels() -> Mapping[str, Kernel]:
         found += _kernels(layers, loss, outputs, ROWS)
         if isinstance(layers[-1], Affine):  # the last minibatch of an epoch may be a single example
             found += _kernels(layers, loss, outputs, 1)
+    for layers, per_step, carry in _sequence_models():
+        found += _sequence_kernels(layers, per_step, carry)
     return {kernel.key: kernel for kernel in found}
+
+
+def _sequence_models() -> Iterator[tuple[list[Any], bool, bool]]:
+    """Layers from ids to scores, whether there are scores for each step, and whether states are carried on."""
+    from flux_core.layers import Affine, Embedding, Last, OneHot, TimeMean, gru, lstm, recurrent
+
+    makers: list[Callable[..., Any]] = [recurrent, partial(recurrent, activation="relu"), gru]
+    makers += [partial(gru, reset="before"), lstm]
+    for make in makers:
+        for arguments in ({}, {"layers": 2, "dropout": 0.5}, {"bidirectional": True}, {"trainable_state": True}):
+            for carry in (False, True):
+                yield [OneHot(OUTPUTS), make(HIDDEN, **arguments), Affine(OUTPUTS)], True, carry
+            for summary in (Last(), TimeMean()):
+                first = Embedding(out=INPUTS, n=OUTPUTS)
+                yield [first, make(HIDDEN, **arguments), summary, Affine(OUTPUTS)], False, False
+
+
+def _sequence_kernels(layers: list[Any], per_step: bool, carry: bool) -> list[Kernel]:
+    import numpy as np
+
+    from flux_core.layers import Chain, initialise
+
+    x = np.zeros((ROWS, STEPS), np.int64)
+    model = initialise(Chain(*layers), x.shape, kind="int", seed=0)
+    return _of_tapes(model, "cross_entropy", x, x if per_step else x[:, 0], carry)
 
 
 def _models() -> Iterator[tuple[list[Any], str, int]]:
@@ -88,7 +118,7 @@ def _layers() -> Iterator[Any]:
     """Every layer that knows its sizes; one with an argument twice, because a factor of 1 is simplified away."""
     for name, row in CATALOG["layer"].items():
         maker = row.make()
-        if name in NEEDS_SIZES:
+        if name in NEEDS_SIZES | ALONG_SEQUENCES:
             continue
         if not isinstance(maker, type):
             yield maker
@@ -102,21 +132,28 @@ def _kernels(layers: list[Any], loss: str, outputs: int, rows: int) -> list[Kern
     """The kernels of the tapes of a model, for training and for evaluation."""
     import numpy as np
 
+    from flux_core.layers import Chain, initialise
+
+    model = initialise(Chain(*layers), (rows, INPUTS), seed=0)
+    x = np.zeros((rows, INPUTS), np.float32)
+    y = np.zeros(rows, np.int64) if loss == "cross_entropy" else np.zeros((rows, outputs), np.float32)
+    return _of_tapes(model, loss, x, y)
+
+
+def _of_tapes(model: Any, loss: str, x: Any, y: Any, carry: bool = False) -> list[Kernel]:
     from flux_core.data import Examples
     from flux_core.engine.lower import CannotLowerError
-    from flux_core.layers import Chain, initialise
+    from flux_core.engine.tape import kernels_of
     from flux_core.optim import sgd
     from flux_core.training.on_tape import TapeEngine
     from flux_core.training.plan import Plan
     from flux_core.training.stepper import Stepper
 
-    model = initialise(Chain(*layers), (rows, INPUTS), seed=0)
-    plan = Plan(loss=loss, optimizer=sgd(), batch_size=rows)
-    y = np.zeros(rows, np.int64) if plan.labels else np.zeros((rows, outputs), np.float32)
-    examples = Examples(np.zeros((rows, INPUTS), np.float32), y)
+    plan = Plan(loss=loss, optimizer=sgd(), batch_size=len(x))
+    examples = Examples(x, y)
     try:
-        engine = TapeEngine(Stepper(model, plan.loss_function(), plan.optimizer), plan, (), examples)
-        tapes = [engine.assembly(examples, rows, training) for training in (True, False)]
+        engine = TapeEngine(Stepper(model, plan.loss_function(), plan.optimizer, carry=carry), plan, (), examples)
+        tapes = [engine.assembly(examples, len(x), training) for training in (True, False)]
     except CannotLowerError:
         return []
-    return [i.kernel for tape in tapes for i in (*tape.before, *tape.after)]
+    return [kernel for tape in tapes for kernel in kernels_of((*tape.before, *tape.after))]

@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from flux_core.engine.folder import INDEX, folder_name
 from flux_core.engine.store import default_store
+from flux_core.engine.tape import kernels_of
 from flux_core.training import on_tape
 from fluxrun import exits
 from fluxrun.jobs import warmup
@@ -46,7 +47,7 @@ def lowered(monkeypatch, config, *overrides):
 
     def note(engine, types, rows, training):
         made = assembled(engine, types, rows, training)
-        found.update(i.kernel.key for i in (*made.before, *made.after))
+        found.update(kernel.key for kernel in kernels_of((*made.before, *made.after)))
         return made
 
     monkeypatch.setattr(on_tape.TapeEngine, "_assembled", note)
@@ -54,7 +55,7 @@ def lowered(monkeypatch, config, *overrides):
     return found
 
 
-@pytest.mark.parametrize("name", ["digits", "iris", "diabetes", "spirals", "xor"])
+@pytest.mark.parametrize("name", ["digits", "iris", "diabetes", "spirals", "xor", "forecast", "char_rnn"])
 def test_the_examples_need_only_what_is_known_ahead(configs, monkeypatch, known, name):
     assert lowered(monkeypatch, configs / f"{name}.yaml") <= known
 
@@ -74,6 +75,20 @@ def test_a_new_architecture_needs_only_what_is_known_ahead(configs, monkeypatch,
     # an activation behind an activation is one formula that nobody foresaw
     odd = ["model=[{affine: 5}, tanh, gelu, softplus, {affine: 10}]"]
     assert not lowered(monkeypatch, configs / "digits.yaml", *odd) <= known
+
+
+@pytest.mark.parametrize("steps", [3, 40])
+@pytest.mark.parametrize(
+    "layer", ["lstm: 20", "gru: {out: 20, layers: 3, dropout: 0.1}", "recurrent: {out: 7, bidirectional: true}"]
+)
+def test_recurrent_layers_need_only_what_is_known_ahead(folder, monkeypatch, known, layer, steps):
+    (folder / "a.txt").write_text("to be or not to be " * 200)
+    (folder / "r.yaml").write_text(f"""
+data: {{source: text, path: a.txt, steps: {steps}, batch_size: 5}}
+model: [{{onehot: vocab}}, {{{layer}}}, {{affine: vocab}}]
+train: {{loss: cross_entropy, optimizer: adam, epochs: 1}}
+""")
+    assert lowered(monkeypatch, folder / "r.yaml") <= known
 
 
 def test_warmup_compiles_once(cli, cache, few):
