@@ -38,14 +38,12 @@ def scan(
     consts: Sequence[Any] = (),
     *,
     reverse: bool = False,
-    carry: bool = False,
 ) -> Node:
     """A step's graph along sequences `xs` (steps, batch, ...), from states `initial` (batch, ...).
 
     `body` maps the states, one step of each sequence and `consts` to a tuple of the new states and then the values
     of the step. The scan's value is a tuple: for every state its trajectory (steps + 1, batch, ...), whose first
     entry (the last, if the scan runs in reverse) is the initial one; for every value all of them (steps, batch, ...).
-    With `carry`, a training goes on from the final states in the next minibatch.
 
     Raises GraphError where the body does not take or give as many.
     """
@@ -59,7 +57,6 @@ def scan(
         "states": len(initial),
         "sequences": len(xs),
         "reverse": reverse,
-        "carry": carry,
     }
     return Node("scan", inputs, MappingProxyType(attrs))
 

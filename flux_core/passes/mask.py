@@ -128,7 +128,6 @@ class _Mask:
             (*xs, self.time_major),
             consts,
             reverse=node.attrs["reverse"],
-            carry=node.attrs["carry"],
         )
         self.where[node] = (*[TRAJECTORY] * states, *[TIME_MAJOR] * len(given))
         return Node("scan", made.inputs, made.attrs, node.origin)
