@@ -31,6 +31,7 @@ BATCH = 1_000_003  # stands for the batch axis while shapes are checked: no size
 
 Sizes = Callable[[Mapping[str, Number], str], tuple[int, ...]]
 Maker = Callable[[Mapping[str, Number]], Any]
+Sections = Mapping[str, tuple[Role, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -104,22 +105,20 @@ def declare(
     arguments, models, words = arguments or {}, models or {}, words or {}
     faults: list[Fault] = []
     roles: dict[str, Role] = {}
-    sections: Sequence[tuple[str, Role, Sequence[str]]] = (
-        ("arguments", "argument", list(arguments)),
-        ("inputs", "input", list(inputs)),
-        ("params", "param", list(params or {})),
-        ("state", "state", list(state or {})),
-        ("models", "model", list(models)),
-    )
-    for section, role, names in sections:
-        for position, each in enumerate(names):
-            where = f"inputs.{position}" if section == "inputs" else f"{section}.{each}"
-            wrong = wrong_name(each) or (f"{each} is a word for what the data say" if each in words else None)
-            if wrong is None and each in roles:
-                wrong = f"{each} is the name of {'an' if roles[each][0] in 'ai' else 'a'} {roles[each]} too"
-            if wrong:
-                faults.append(Fault(wrong, None, "take another name", where))
-            roles.setdefault(each, role)
+    sections: Sections = {
+        "arguments": ("argument", list(arguments)),
+        "inputs": ("input", list(inputs)),
+        "params": ("param", list(params or {})),
+        "state": ("state", list(state or {})),
+        "models": ("model", list(models)),
+    }
+    for role, each, where in _names(sections):
+        wrong = wrong_name(each) or (f"{each} is a word for what the data say" if each in words else None)
+        if wrong is None and each in roles:
+            wrong = f"{each} is the name of {'an' if roles[each][0] in 'ai' else 'a'} {roles[each]} too"
+        if wrong:
+            faults.append(Fault(wrong, None, "take another name", where))
+        roles.setdefault(each, role)
     known = [*arguments, *words, "in", *(f"in.{each}" for each in inputs)]
     used: set[str] = set()
     shapes = {
@@ -139,6 +138,13 @@ def declare(
     numbers = {word: value for word, value in words.items() if value is not None}
     given = (arguments, numbers, tuple(inputs), shapes["params"], shapes["state"], models)
     return Definition(name, place or name, *given, program)
+
+
+def _names(sections: Sections) -> Iterator[tuple[Role, str, str]]:
+    """Every declared name with its role and the key that it stands under."""
+    for section, (role, names) in sections.items():
+        for position, name in enumerate(names):
+            yield role, name, f"{section}.{position if section == 'inputs' else name}"
 
 
 def wrong_name(name: str) -> str | None:
@@ -181,24 +187,18 @@ def _size(function: Callable[[Mapping[str, Number], str], Number], numbers: Mapp
     return size
 
 
-def _unused(
-    sections: Sequence[tuple[str, Role, Sequence[str]]], program: Program, used: Collection[str]
-) -> Iterator[Fault]:
+def _unused(sections: Sections, program: Program, used: Collection[str]) -> Iterator[Fault]:
     """What is declared and leads nowhere."""
-    for section, role, names in sections:
-        for position, each in enumerate(names):
-            where = f"inputs.{position}" if section == "inputs" else f"{section}.{each}"
-            if role == "state":
-                if each not in program.assigned:
-                    hint = f"end with '{each} = ...' before 'return'"
-                    yield Fault(f"the state {each!r} is never assigned in forward", None, hint, where)
-                elif each not in program.delayed:
-                    yield Fault(
-                        f"the state {each!r} is never read as {each}[-1]", None, "a plain name is enough", where
-                    )
-            elif each not in program.used and not (role == "argument" and each in used):
-                shown = "sub-model" if role == "model" else role
-                yield Fault(f"the {shown} {each!r} is never used", None, "use it or remove it", where)
+    for role, name, where in _names(sections):
+        if role == "state":
+            if name not in program.assigned:
+                hint = f"end with '{name} = ...' before 'return'"
+                yield Fault(f"the state {name!r} is never assigned in forward", None, hint, where)
+            elif name not in program.delayed:
+                yield Fault(f"the state {name!r} is never read as {name}[-1]", None, "a plain name is enough", where)
+        elif name not in program.used and not (role == "argument" and name in used):
+            shown = "sub-model" if role == "model" else role
+            yield Fault(f"the {shown} {name!r} is never used", None, "use it or remove it", where)
 
 
 class Declared(Formula):

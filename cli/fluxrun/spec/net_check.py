@@ -74,7 +74,7 @@ def definition(
     words: AbstractMapping[str, int | None],
     read: set[str] | None = None,
 ) -> Any:
-    """The net as flux_core declares it; `read` are the names that its sub-models use (None: all). Raises FormulaError."""
+    """The net as flux_core declares it; its sub-models use the names of `read` (None: any). Raises FormulaError."""
     from flux_core.layers import declare
     from fluxrun.spec.fit import initialiser
 

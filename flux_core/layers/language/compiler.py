@@ -50,7 +50,8 @@ class Compiler:
         self.used: set[str] = set()
         self.delayed: set[str] = set()
         self.assigned: dict[str, Span] = {}
-        self.locals: set[str] = set()
+        self.locals: dict[str, Span] = {}
+        self.read: set[str] = set()
 
     def program(self) -> Program:
         tree = self.text.parse("exec")
@@ -60,6 +61,10 @@ class Compiler:
             self.faults.append(Fault("a formula has at least one line", START, "such as 'return x'"))
         elif not isinstance(tree.body[-1], ast.Return):
             self.fault(tree.body[-1], "the last line returns nothing", "end with 'return value'")
+        self.raise_faults()
+        for name, span in self.locals.items():  # what leads nowhere would take its weights out of the model
+            if name not in self.read and not name.startswith("_"):
+                self.faults.append(Fault(f"{name} is never used", span, "use it, or call it _"))
         self.raise_faults()
         returned = self.text.span(tree.body[-1])
         return Program(tuple(statements), frozenset(self.used), frozenset(self.delayed), self.assigned, returned)
@@ -123,7 +128,7 @@ class Compiler:
         elif name in FUNCTIONS:
             self.fault(node, f"{name} is a function already", "take another name")
         else:
-            self.locals.add(name)
+            self.locals.setdefault(name, self.text.span(node))
 
         def put(c: Context, value: Value) -> None:
             if role == "state":
@@ -173,8 +178,7 @@ class Compiler:
     def name(self, node: ast.Name) -> Build:
         name, role = node.id, self.roles.get(node.id)
         shown = self.shown(name)
-        if role is not None:
-            self.used.add(name)
+        (self.read if role is None else self.used).add(name)
         if role == "model":
             return self.fault(node, f"{shown} is a sub-model: it is called with its inputs", f"such as {shown}(x)")
         if role == "state" and name not in self.assigned:

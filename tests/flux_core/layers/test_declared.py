@@ -281,6 +281,7 @@ def test_shapes_of_the_batch_are_not_taken_for_sizes():
         ({"state": {"h": ["in"]}, "forward": "h = x\nreturn h"}, r"never read as h\[-1\]"),
         ({"state": {"h": {"shape": ["in"], "init": "normal"}}}, "begins with zeros or ones"),
         ({"inputs": ["x", "y"]}, "the input 'y' is never used"),
+        ({"forward": "y = relu(x)\nreturn x"}, "y is never used"),
         ({"words": {"vocab": None}, "params": {"vocab": [1]}}, "vocab is a word for what the data say"),
     ],
 )
