@@ -8,7 +8,7 @@ an error. `columns` decides otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -110,6 +110,16 @@ class CsvSource:
             all_notes += found
         return dataset(xs, targets, cuts, preprocessing, all_notes)
 
+    def misnamed(self) -> list[ColumnError]:
+        """Every name of a column that the training file lacks, where `load` stops at the first."""
+        asked: list[tuple[str | int, str]] = [(self.target, "target")]
+        for key, names in (("features", self.features or ()), ("ignore", self.ignore)):
+            asked += [(name, f"{key}.{i}") for i, name in enumerate(names)]
+        asked += [(name, f"columns.{name}") for name in self.columns or ()]
+        path = self._paths()["train"]
+        table = read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+        return misnamed(table, asked)
+
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""
         return tuple(self._paths().values())
@@ -210,6 +220,17 @@ class CsvSource:
         if self.header and looks_numeric(table.names, ()) and not all(map(str.isdigit, table.names)):
             notes.append(f"{table.file.name}: the header looks like a row of data; if it is, set data.header to false")
         return tuple(notes)
+
+
+def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> list[ColumnError]:
+    """An error for each (column, spec path) that the table does not have."""
+    found = []
+    for column, key in asked:
+        try:
+            choose(table, column, key)
+        except ColumnError as error:
+            found.append(error)
+    return found
 
 
 def choose(table: Table, column: str | int, key: str) -> str:

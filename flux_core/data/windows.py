@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import Numbers, Place, looks_numeric, read_numbers
 from flux_core.data.columns import NumericColumn, require_present
-from flux_core.data.csv import MISSING, choose
+from flux_core.data.csv import MISSING, choose, misnamed
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
 from flux_core.data.kept import kept_dataset, question_about
@@ -30,7 +30,7 @@ from flux_core.data.scale import Scale
 from flux_core.data.sliding import sliding
 from flux_core.data.split import PARTS, Part, contiguous, unused
 from flux_core.data.table import Table, read_table
-from flux_core.errors import DataError, SettingError
+from flux_core.errors import ColumnError, DataError, SettingError
 
 FORMAT = 1  # goes up when the same table begins to mean other values
 MISSING_HINT = "a series has a value in every row: fill it in, or leave the column out of data.columns"
@@ -101,6 +101,16 @@ class WindowsSource:
         """
         paths = self._paths()
         return kept_dataset(paths["train"], question_about(self, FORMAT, paths), self._load)
+
+    def misnamed(self) -> list[ColumnError]:
+        """Every name of a column that the training file lacks, where `load` stops at the first."""
+        if isinstance(self.target, str | int):
+            targets = [(self.target, "target")]
+        else:
+            targets = [(name, f"target.{i}") for i, name in enumerate(self.target)]
+        path = self._paths()["train"]
+        table = read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+        return misnamed(table, [*targets, *((name, f"columns.{i}") for i, name in enumerate(self.columns or ()))])
 
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""

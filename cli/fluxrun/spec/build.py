@@ -49,7 +49,7 @@ def gather(loaded: Loaded, *, drawn: bool = True) -> tuple[Spec, Facts, Source, 
     spec = resolve_split(loaded.spec)
     doubts = Doubts(loaded.tree)
     source = build_source(spec.data)
-    dataset = _ask(lambda: source.load(seed=spec.seed, task=implied_task(spec)), doubts)
+    dataset = _ask(source, lambda: source.load(seed=spec.seed, task=implied_task(spec)), doubts)
     parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
     classes = len(dataset.classes) if dataset.task == "classification" else None
     vocabulary = dataset.preprocessing.vocabulary
@@ -71,7 +71,7 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     spec = resolve_split(loaded.spec)
     doubts = Doubts(loaded.tree)
     source = build_source(spec.data)
-    seen = _ask(lambda: source.peek(seed=spec.seed, task=implied_task(spec)), doubts)
+    seen = _ask(source, lambda: source.peek(seed=spec.seed, task=implied_task(spec)), doubts)
     facts = Facts(seen.task, seen.classes, _splits(spec), seen.vocabulary)
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
@@ -147,12 +147,14 @@ def _splits(spec: Spec) -> tuple[str, ...]:
     return tuple(name for name in own if name == "train" or own[name] or getattr(split, name, None))
 
 
-def _ask(question: Any, doubts: Doubts) -> Any:
+def _ask(source: Source, question: Any, doubts: Doubts) -> Any:
     """The answer of a source; a name that the file lacks, or a window that it is too short for, is one of the spec."""
     try:
         return question()
-    except SettingError as error:
-        where = f" ({error.file})" if error.file else ""
-        doubts.at(f"data.{error.key}", f"{error.reason}{where}", error.hint)
+    except SettingError as first:
+        names: list[SettingError] = getattr(source, "misnamed", list)()  # all of them; a table has more names than one
+        for error in names or [first]:
+            where = f" ({error.file})" if error.file else ""
+            doubts.at(f"data.{error.key}", f"{error.reason}{where}", error.hint)
         doubts.problems.raise_if_any()
         raise

@@ -79,6 +79,8 @@ def find(tree: Node, path: str) -> Place:
         else:
             return place
     last = path.rpartition(".")[2]
+    if path.startswith("data.columns.") and not last.isdecimal():  # the keys of this map are what can be wrong
+        return place
     component = last.isdecimal() or isinstance(fields(Train).get(last), Slot)  # its name says more than its key
     return node.place if isinstance(node, Scalar) or component else place
 

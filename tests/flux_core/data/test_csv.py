@@ -340,3 +340,11 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert not {"numba", "scipy", "sklearn", "pandas", "yaml", "rich", "typer"} & set(done.stdout.split())
+
+
+def test_every_wrong_name_at_once(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,c\n1,2,x\n3,4,y\n")
+    source = CsvSource(path, target="d", ignore=["b", "e", 5], columns={"a": "numeric", "f": "numeric"})
+    assert [error.key for error in source.misnamed()] == ["target", "ignore.1", "ignore.2", "columns.f"]
+    assert CsvSource(path, target="c").misnamed() == []

@@ -239,3 +239,11 @@ def test_sliding(rows: int, steps: int, stride: int, shape: tuple[int, ...]) -> 
     found = sliding(x, steps, stride)
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, np.array(wanted, x.dtype).reshape(-1, steps, *shape), strict=True)
+
+
+def test_every_wrong_name_at_once(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,c\n1,2,3\n4,5,6\n")
+    source = WindowsSource(2, path, target=["c", "d"], columns=["a", "e"])
+    assert [error.key for error in source.misnamed()] == ["target.1", "columns.1"]
+    assert [error.key for error in WindowsSource(2, path, target="d").misnamed()] == ["target"]

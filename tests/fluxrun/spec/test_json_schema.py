@@ -48,6 +48,7 @@ BEYOND = {
     "nets_uses",
     "nets_wrong_sizes",
     "no_column",
+    "no_columns",
     "no_feature",
     "no_path",
     "no_such_metric",
