@@ -36,11 +36,28 @@ def test_the_help_of_a_command_imports_only_what_typer_does(folder, command):
     assert not imported(folder, command, "--help").intersection(HEAVY).difference({"pydantic"})
 
 
-@pytest.mark.parametrize("arguments", [["check", "small.yaml"], ["show", "small.yaml"], ["ls"], ["ls", "--json"]])
+LIGHT = (
+    "check small.yaml",
+    "check small.yaml --data",
+    "show small.yaml",
+    "schema",
+    "components adam",
+    "init --from table.csv --target kind",
+    "ls",
+    "ls --json",
+)
+
+
+@pytest.mark.parametrize("arguments", [line.split() for line in LIGHT], ids=LIGHT)
 def test_light_commands_import_no_engine(folder, arguments):
     modules = imported(folder, *arguments)
     assert not modules.intersection(("numba", "llvmlite", "scipy.linalg", "rich"))
     assert not any(name.startswith("flux_core.engine") for name in modules)
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["components"]])
+def test_what_needs_no_data_needs_no_arrays(folder, arguments):
+    assert "numpy" not in imported(folder, *arguments)
 
 
 def test_ls_needs_no_arrays(folder):
