@@ -74,8 +74,12 @@ class Examples:
 
     def part(self, which: slice) -> tuple[NDArray[Any], NDArray[Any]]:
         """x and y of some of the examples."""
-        chosen = which if self.rows is None else self.rows[which]
-        return self.x[chosen], self.y[chosen]
+        x, y, *_ = self.at(which if self.rows is None else self.rows[which])
+        return x, y
+
+    def at(self, rows: slice | NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """These rows of all `arrays`."""
+        return tuple(array[rows] for array in self.arrays)
 
     @property
     def stepwise(self) -> bool:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from flux_core.engine.lower import Instruction
 
 OPERANDS: dict[str, str] = {
-    "absolute_error": "@prediction @target @sums rows n @scale",
-    "accuracy": "@prediction @ids @sums rows n each",
-    "binary_accuracy": "@logits @target @sums size each",
+    "absolute_error": "@prediction @target @sums groups most @lengths each @scale",
+    "accuracy": "@prediction @ids @sums groups most @lengths each n",
+    "binary_accuracy": "@logits @target @sums groups most @lengths each",
     "clip_scale": "@norm @limit @scale",
     "copy": "@x @y sizes:6 from:6 to:6",
     "cross_entropy": "@logits @ids @y rows n",
@@ -25,17 +25,17 @@ OPERANDS: dict[str, str] = {
     "gather": "@table @ids @y count n rows",
     "gemm": "-sgemm ta tb m n k @A lda @B ldb beta @C ldc",
     "log_softmax": "@x @y rows n",
-    "loss_sum": "@loss @sums rows",
+    "loss_sum": "@loss @sums groups @lengths",
     "one_hot": "@ids @y rows n",
     "pick": "@x @ids @y rows n",
     "reduce_max": "@x @y outer n inner",
     "reduce_sum": "@x @y outer n inner divisor",
     "scatter": "@dy @ids @dx count n rows",
     "softmax": "@x @y rows n",
-    "squared_error": "@prediction @target @sums rows n",
+    "squared_error": "@prediction @target @sums groups most @lengths each",
     "squares_of_chunks": "=g size chunk @sums",
     "sum_of_squares": "@sums count @norm",
-    "top_k": "@prediction @ids @sums rows n k each",
+    "top_k": "@prediction @ids @sums groups most @lengths each n k",
     "unpick": "@dy @ids @dx rows n",
 }
 

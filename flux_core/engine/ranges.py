@@ -130,17 +130,26 @@ def _reduction(x: int, y: int, outer: int, n: int, inner: int, divisor: int = 1)
     return [_read(x, outer * n * inner), _write(y, outer * inner)]
 
 
-def _counted(x: int, ids: int, sums: int, rows: int, n: int, *numbers: int) -> list[Range]:
-    return [_read(x, rows * n), _read(ids, 2 * rows), _write(sums, 2)]
+def _counted(
+    x: int, ids: int, sums: int, groups: int, most: int, lengths: int, each: int, n: int, k: int = 0
+) -> list[Range]:
+    size = groups * most * each
+    return [_read(x, size * n), _read(ids, 2 * size), _read(lengths, 2 * groups), _write(sums, 2)]
+
+
+def _measured(x: int, y: int, sums: int, groups: int, most: int, lengths: int, each: int) -> list[Range]:
+    """Predictions and targets of one shape, and how many of them count."""
+    size = groups * most * each
+    return [_read(x, size), _read(y, size), _read(lengths, 2 * groups)]
 
 
 # int64 and float64 numbers take the room of two
 TOUCHES: dict[str, Callable[..., list[Range]]] = {
-    "absolute_error": lambda x, y, sums, rows, n, scale: [
-        *(_read(x, rows * n), _read(y, rows * n), _read(scale, 2 * n), _write(sums, 2))
+    "absolute_error": lambda x, y, sums, groups, most, lengths, each, scale: [
+        *(*_measured(x, y, sums, groups, most, lengths, each), _read(scale, 2 * each), _write(sums, 2))
     ],
     "accuracy": _counted,
-    "binary_accuracy": lambda x, y, sums, size, each: [_read(x, size), _read(y, size), _write(sums, 2)],
+    "binary_accuracy": lambda x, y, *rows: [*_measured(x, y, *rows), _write(rows[0], 2)],
     "clip_scale": lambda norm, limit, scale: [_read(norm, 2), _read(limit, 1), _write(scale, 1)],
     "copy": _copy,
     "cross_entropy": lambda x, ids, y, rows, n: [_read(x, rows * n), _read(ids, 2 * rows), _write(y, rows)],
@@ -155,14 +164,14 @@ TOUCHES: dict[str, Callable[..., list[Range]]] = {
     ],
     "gemm": _gemm,
     "log_softmax": _by_rows,
-    "loss_sum": lambda loss, sums, rows: [_read(loss, 1), _write(sums, 4)],
+    "loss_sum": lambda loss, sums, groups, lengths: [_read(loss, 1), _read(lengths, 2 * groups), _write(sums, 4)],
     "one_hot": lambda ids, y, rows, n: [_read(ids, 2 * rows), _write(y, rows * n)],
     "pick": lambda x, ids, y, rows, n: [_read(x, rows * n), _read(ids, 2 * rows), _write(y, rows)],
     "reduce_max": _reduction,
     "reduce_sum": _reduction,
     "scatter": lambda x, ids, y, count, n, rows: [*(_read(x, count * n), _read(ids, 2 * count), _write(y, rows * n))],
     "softmax": _by_rows,
-    "squared_error": lambda x, y, sums, rows, n: [_read(x, rows * n), _read(y, rows * n), _write(sums, 6 * n)],
+    "squared_error": lambda x, y, *rows: [*_measured(x, y, *rows), _write(rows[0], 6 * rows[-1])],
     "squares_of_chunks": lambda g, size, chunk, sums: [_read(g, size), _write(sums, 2 * -(-size // chunk))],
     "sum_of_squares": lambda sums, count, total: [_read(sums, 2 * count), _write(total, 2)],
     "top_k": _counted,

@@ -115,8 +115,7 @@ class ReferenceEngine(Engine):
         """One interpreted step after the other."""
         size = self.plan.batch_size
         for i, rate in enumerate(rates):
-            part = slice((first + i) * size, (first + i + 1) * size)
-            x, y = examples.part(part) if order is None else (examples.x[order[part]], examples.y[order[part]])
+            x, y, lengths = _minibatch(examples, examples.order() if order is None else order, first + i, size)
             loss, prediction = self.stepper.step(
                 (x,),
                 y,
@@ -125,16 +124,17 @@ class ReferenceEngine(Engine):
                 clip_norm=self.plan.clip_norm,
                 clip_value=self.plan.clip_value,
                 first=first + i == 0,
+                lengths=lengths,
             )
-            meter.add(loss, prediction, y)
+            meter.add(loss, prediction, y, lengths if examples.stepwise else None)
 
     def evaluate(self, examples: Examples, meter: Meter) -> None:
         """Minibatch after minibatch."""
         states: list[NDArray[Any]] = []
-        for start in range(0, len(examples), self.plan.batch_size):
-            x, y = examples.part(slice(start, start + self.plan.batch_size))
-            loss, prediction, states = self.stepper.evaluate((x,), y, states)
-            meter.add(loss, prediction, y)
+        for number in range(-(-len(examples) // self.plan.batch_size)):
+            x, y, lengths = _minibatch(examples, examples.order(), number, self.plan.batch_size)
+            loss, prediction, states = self.stepper.evaluate((x,), y, states, lengths)
+            meter.add(loss, prediction, y, lengths if examples.stepwise else None)
 
     def prepare(self, train: Examples, *others: Examples) -> None:
         """The interpreter needs nothing."""
@@ -142,3 +142,12 @@ class ReferenceEngine(Engine):
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed."""
         return Stream.of(self.plan.seed, "shuffle").permutation(size, step=epoch)
+
+
+def _minibatch(
+    examples: Examples, order: NDArray[np.int64] | None, number: int, size: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """x, y and the lengths, if there are any, of minibatch `number` of an order of rows; None: as they lie."""
+    part = slice(number * size, (number + 1) * size)
+    x, y, *lengths = examples.at(part if order is None else order[part])
+    return x, y, lengths[0] if lengths else None

@@ -44,7 +44,7 @@ def tape_text(engine: TapeEngine, examples: Examples, rows: int) -> str:
     listed = [line for part in (assembly.before, assembly.after) for line in _lines(part, regions)]
     count, tiles = len(listed), sum(line.tiles for line in listed)
     lines = [f"tape of one step on {rows} examples: {count} instructions in {tiles} tiles"]
-    for name, (place, size) in zip(("x", "y"), assembly.inputs, strict=True):
+    for name, (place, size) in zip(("x", "y", "lengths"), assembly.inputs, strict=False):
         lines.append(f"{'gathered':>16}  {name}: {rows} rows of {size} to {regions.name(place)}")
     lines.append(f"{'#':>3} {'tiles':>6} {'kernel':<18} operands")
     checked = len(_lines(assembly.before, regions))
@@ -109,6 +109,8 @@ class _Regions:
             meaning = MEANING.get(region, "a slot of the optimiser, laid out like x")
             if region.startswith("state"):
                 meaning = "a state that is carried to the next minibatch"
+            if region.startswith("rows"):
+                meaning = "how many examples a minibatch has, int64"
             if region.startswith("scale"):
                 meaning = "units of a metric, float64"
             lines.append(f"  {region:<10} {_size(array):>12,}  {meaning}")

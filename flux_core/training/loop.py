@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data import Dataset, Examples
+from flux_core.data.lengths import cleared
 from flux_core.engine.lower import CannotLowerError
 from flux_core.errors import DataError
 from flux_core.optim import Constant, Plateau
@@ -51,7 +52,8 @@ class Fit:
         self.dataset = _prepared(dataset, plan)
         targets = dataset.preprocessing.targets
         self.metrics = metrics_of(plan, None if targets is None else targets.std)
-        stepper = Stepper(model, plan.loss_function(), plan.optimizer, carry=dataset.streams)
+        padded = self.dataset.train if self.dataset.train.lengths is not None else None
+        stepper = Stepper(model, plan.loss_function(), plan.optimizer, carry=dataset.streams, padded=padded)
         self.engine, self.interpreted = _engine(stepper, plan, self.metrics, self.dataset.train)
         self._pace_steps = 1
         self.schedule = plan.schedule or Constant()
@@ -238,24 +240,26 @@ def _engine(stepper: Stepper, plan: Plan, metrics: tuple[Metric, ...], examples:
 
 
 def _prepared(dataset: Dataset, plan: Plan) -> Dataset:
-    """The dataset with targets as the loss takes them: ids, or floats with an axis for the targets."""
+    """The dataset with zeros in the padding of sequences, and with targets as the loss takes them: ids, or floats with
+    an axis for the targets."""
     if dataset.streams:
         dataset = _whole_minibatches(dataset, plan.batch_size)
-    if plan.labels:
-        return dataset
-
     made: dict[int, NDArray[Any]] = {}  # by the identity of y, which splits may share
 
-    def floats(part: Examples | None) -> Examples | None:
+    def floats(y: NDArray[Any], stepwise: bool) -> NDArray[Any]:
+        shape = (*y.shape[: 1 + stepwise], -1)
+        return made.setdefault(id(y), y.astype(np.float32, copy=False).reshape(shape))
+
+    def prepared(part: Examples | None) -> Examples | None:
         if part is None:
             return None
-        if id(part.y) not in made:
-            made[id(part.y)] = part.y.astype(np.float32, copy=False).reshape(len(part.y), -1)
-        return replace(part, y=made[id(part.y)])
+        y = part.y if plan.labels else floats(part.y, part.stepwise)
+        x = part.x if part.lengths is None else cleared(part.x, part.lengths)
+        return replace(part, x=x, y=y)
 
-    train = floats(dataset.train)
+    train = prepared(dataset.train)
     assert train is not None  # a dataset has training examples
-    return replace(dataset, train=train, valid=floats(dataset.valid), test=floats(dataset.test))
+    return replace(dataset, train=train, valid=prepared(dataset.valid), test=prepared(dataset.test))
 
 
 def _whole_minibatches(dataset: Dataset, size: int) -> Dataset:
@@ -270,7 +274,7 @@ def _whole_minibatches(dataset: Dataset, size: int) -> Dataset:
             )
         kept = slice(len(part) // size * size)
         if part.rows is None:
-            return Examples(part.x[kept], part.y[kept])
+            return Examples(*part.at(kept)[:2])
         return replace(part, rows=part.rows[kept])
 
     train = whole("train", dataset.train)

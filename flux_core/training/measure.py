@@ -2,6 +2,8 @@
 
 sums   | Σ loss | rows | metric 0 | metric 1 ... |     float64; a Meter's sums go in before a stretch of steps
                                                        and come out behind it, so that stretches join seamlessly
+
+Of padded sequences with a target for each step, the rows are real steps.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.engine.arena import aligned
+from flux_core.engine.arena import LINE, aligned
 from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import CannotLowerError, Instruction
 from flux_core.passes import Type
@@ -24,10 +26,14 @@ DOUBLE = 2  # a float64 takes the room of two float32
 
 
 class Measurements:
-    """The sums of the loss and of `metrics` over targets of the shape `target` (without the batch axis)."""
+    """The sums of the loss and of `metrics` over targets of the shape `target` (without the batch axis).
 
-    def __init__(self, metrics: tuple[Metric, ...], target: tuple[int, ...]) -> None:
-        self.metrics, self.each = metrics, prod(target)
+    With `stepwise` a target's first axis is that of the steps of a padded sequence.
+    """
+
+    def __init__(self, metrics: tuple[Metric, ...], target: tuple[int, ...], *, stepwise: bool = False) -> None:
+        self.metrics, self.stepwise, self.each = metrics, stepwise, prod(target[1:] if stepwise else target)
+        self.counts: dict[int, NDArray[np.int64]] = {}  # the rows of a minibatch, by their number
         self.shapes = [self._shape(metric) for metric in metrics]
         self.sums = aligned(HEAD + sum(map(prod, self.shapes)), np.float64)
         scales = [np.float64(1.0) if metric.scale is None else metric.scale for metric in metrics]
@@ -52,28 +58,38 @@ class Measurements:
         loss: int,
         prediction: tuple[int, tuple[int, ...]],
         target: tuple[int, Type],
+        lengths: int | None = None,
     ) -> list[Instruction]:
-        """What adds one minibatch to the sums; predictions and targets are given as places and shapes.
+        """What adds one minibatch to the sums; predictions and targets are given as places and shapes, the lengths of
+        sequences, which only targets for each step need, as a place.
 
         Raises CannotLowerError for a metric without a kernel.
         """
         (predicted, shape), (wanted, y) = prediction, target
-        rows = y.shape[0]
-        found = [_instruction("loss_sum", loss, place(self.sums), rows)]
+        if self.stepwise:
+            assert lengths is not None  # only sequences that have lengths are measured step by step
+            groups, most = y.shape[:2]
+        else:
+            groups, most = 1, y.shape[0]
+            if most not in self.counts:
+                self.counts[most] = aligned(LINE, np.int64)
+                self.counts[most][0] = most
+            lengths = place(self.counts[most])
+        rows, each = (groups, most, lengths), max(1, self.each)
+        found = [_instruction("loss_sum", loss, place(self.sums), groups, lengths)]
         for metric, part, scale in zip(self.metrics, self._parts(), self.scales, strict=True):
             pair, at = (predicted, wanted), place(part)
             match metric:
                 case Accuracy() if shape == y.shape:
-                    found.append(_instruction("binary_accuracy", *pair, at, prod(shape), max(1, self.each)))
+                    found.append(_instruction("binary_accuracy", *pair, at, *rows, each))
                 case Accuracy():
-                    found.append(_instruction("accuracy", *pair, at, prod(y.shape), shape[-1], max(1, self.each)))
+                    found.append(_instruction("accuracy", *pair, at, *rows, each, shape[-1]))
                 case TopK():
-                    by_rank = (*pair, at, prod(y.shape), shape[-1], metric.k, max(1, self.each))
-                    found.append(_instruction("top_k", *by_rank))
+                    found.append(_instruction("top_k", *pair, at, *rows, each, shape[-1], metric.k))
                 case MeanAbsoluteError():
-                    found.append(_instruction("absolute_error", *pair, at, rows, self.each, place(scale)))
+                    found.append(_instruction("absolute_error", *pair, at, *rows, each, place(scale)))
                 case RSquared():
-                    found.append(_instruction("squared_error", *pair, at, rows, self.each))
+                    found.append(_instruction("squared_error", *pair, at, *rows, each))
                 case OfLoss():
                     pass
                 case _:

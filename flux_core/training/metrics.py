@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flux_core.data.lengths import real_steps
+
 Sums = NDArray[np.float64]
 
 
@@ -180,8 +182,13 @@ class Meter:
         self.loss = 0.0
         self.sums: list[Sums | None] = [None] * len(metrics)
 
-    def add(self, loss: float, prediction: NDArray[Any], y: NDArray[Any]) -> None:
-        """One minibatch, `loss` its mean."""
+    def add(
+        self, loss: float, prediction: NDArray[Any], y: NDArray[Any], lengths: NDArray[np.int64] | None = None
+    ) -> None:
+        """One minibatch, `loss` its mean; with `lengths`, each of the real steps of its sequences counts as a row."""
+        if lengths is not None:
+            real = real_steps(lengths, y.shape[1])
+            prediction, y = prediction[real], y[real]
         self.rows += len(y)
         self.loss += loss * len(y)
         for i, metric in enumerate(self.metrics):

@@ -37,6 +37,7 @@ from flux_core.passes.schedule import units
 from flux_core.philox import Stream
 from flux_core.training.crew import Crew
 from flux_core.training.engine import Engine
+from flux_core.training.graph import types_of
 from flux_core.training.measure import Measurements
 from flux_core.training.metrics import Meter, Metric
 from flux_core.training.plan import Plan, usable_cores
@@ -114,7 +115,7 @@ class TapeEngine(Engine):
         self._counter, self._result = (aligned(LINE, np.int64) for _ in range(2))
         self._gate = aligned(LINE, np.int64)
         self.threads = plan.threads or usable_cores()
-        self.measurements = Measurements(metrics, examples.y.shape[1:])
+        self.measurements = Measurements(metrics, examples.y.shape[1:], stepwise=examples.stepwise)
         # of training and of evaluation; where states go on, minibatches have one size
         self._carries: dict[bool, Carry] = {}
         self._assemblies: dict[tuple[int, bool], Assembly] = {}
@@ -192,10 +193,7 @@ class TapeEngine(Engine):
         """The tape for minibatches of `rows` examples; `examples` give the shapes. Nothing is compiled."""
         key = (rows, training)
         if key not in self._assemblies:
-            types = tuple(
-                Type((rows, *a.shape[1:]), "int" if a.dtype.kind == "i" else "float") for a in (examples.x, examples.y)
-            )
-            self._assemblies[key] = self._assembled(types, rows, training)
+            self._assemblies[key] = self._assembled(types_of(examples, rows), training)
         return self._assemblies[key]
 
     def regions(self, assembly: Assembly) -> dict[str, NDArray[Any]]:
@@ -211,6 +209,7 @@ class TapeEngine(Engine):
             "limit": self._limit,
             "step": self._counter,
             "sums": self.measurements.sums,
+            **{f"rows{rows}": count for rows, count in self.measurements.counts.items()},
             "first": self._carries[True].first,
             "zero": self._zero,
             **{f"state{i}": state.reshape(-1) for i, state in enumerate(self._carries[True].states)},
@@ -239,7 +238,7 @@ class TapeEngine(Engine):
     ) -> int:
         """Run a program over minibatches and return how many it did. Raises Diverged."""
         base = self.arena.x
-        sources = (np.ascontiguousarray(examples.x), np.ascontiguousarray(examples.y))
+        sources = [np.ascontiguousarray(array) for array in examples.arrays]
         inputs = np.array(
             [(offset(s, base), *target) for s, target in zip(sources, program.assembly.inputs, strict=True)], np.int64
         )
@@ -310,7 +309,8 @@ class TapeEngine(Engine):
             self._programs[key] = Program(assembly, words, len(before.rows), before.tables, crew)
         return self._programs[key]
 
-    def _assembled(self, types: tuple[Type, ...], rows: int, training: bool) -> Assembly:
+    def _assembled(self, types: tuple[Type, ...], training: bool) -> Assembly:
+        """The tape for inputs of these types: x, y, and the lengths where there are any."""
         states = self.graph.state_types(types)
         carry = self._carries.setdefault(training, Carry(states))
         graph = self.graph.step if training else self.graph.forward
@@ -326,8 +326,8 @@ class TapeEngine(Engine):
 
         run = Run(training=training, seed=self.plan.seed)
         extra = (Type(()), *states) if states else ()
-        outside = range(2, 2 + len(extra))
-        layout = lay_out(graph, (*types, *extra), run, placed, kept=(1,), outside=outside)
+        outside = range(len(types), len(types) + len(extra))
+        layout = lay_out(graph, (*types, *extra), run, placed, kept=range(1, len(types)), outside=outside)
 
         def place_of(owner: Node) -> int | None:
             """Where a result lies that the optimiser reads, or a state that is carried."""
@@ -349,11 +349,12 @@ class TapeEngine(Engine):
         if _shape(layout, loss) != ():
             raise CannotLowerError(f"a loss is one number, not {_shape(layout, loss)}")
         before = list(tape.instructions)
-        target = layout.inputs[1]
-        if target is None:
+        places = [None if node is None else tape.place(node) for node in layout.inputs[: len(types)]]
+        if (target := places[1]) is None:
             raise CannotLowerError("the loss does not read the target")
         predicted = (tape.place(prediction), _shape(layout, prediction))
-        after = self.measurements.instructions(self._place, tape.place(loss), predicted, (tape.place(target), types[1]))
+        lengths = places[2] if len(types) > 2 else None
+        after = self.measurements.instructions(self._place, tape.place(loss), predicted, (target, types[1]), lengths)
         if training:
             before += self._gathered(tape, layout, gradients)
             place = self._place(self._norm)
@@ -364,8 +365,8 @@ class TapeEngine(Engine):
         if states:
             after.append(copied(self._place(self._zero), self._place(carry.first), 1))
         inputs = tuple(
-            (tape.place(node) if node is not None else self._spare(t), units(Type(t.shape[1:], t.kind)))
-            for node, t in zip(layout.inputs[:2], types, strict=True)
+            (self._spare(t) if place is None else place, units(Type(t.shape[1:], t.kind)))
+            for place, t in zip(places, types, strict=True)
         )
         return Assembly(tape, tuple(before), tuple(after), tape.place(loss), inputs)
 

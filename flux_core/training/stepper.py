@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flux_core.data import Examples
 from flux_core.engine import fused_update, gradient_norm
 from flux_core.engine.arena import Arena
 from flux_core.errors import Diverged
@@ -31,12 +32,21 @@ from flux_core.training.plan import Loss
 class Stepper:
     """Trains a model on minibatches it is given; the Params of the model move into an arena."""
 
-    def __init__(self, model: Any, loss: Loss, optimizer: Optimizer, arity: int = 1, *, carry: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        optimizer: Optimizer,
+        arity: int = 1,
+        *,
+        carry: bool = False,
+        padded: Examples | None = None,
+    ) -> None:
         self.params = parameters(model)
         self.arena = Arena(self.params)
         self.optimizer = optimizer
         self.state = optimizer.init(self.arena.x.size, self.arena.dtype)
-        self.graph = training_graph(model, loss, arity, carry=carry)
+        self.graph = training_graph(model, loss, arity, carry=carry, padded=padded)
         self.carried: list[NDArray[Any]] = []  # the states of a recurrent model behind the last step of training
         self._simplified: dict[Any, Graph] = {}
         self._names = {id(p): name for name, p in self.params.items()}
@@ -60,12 +70,15 @@ class Stepper:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         first: bool = False,
+        lengths: NDArray[np.int64] | None = None,
     ) -> tuple[float, Any]:
         """Take one step and return the loss before it and the prediction; `first`: carried states begin anew.
 
+        `lengths` are those of sequences that are padded.
+
         Raises Diverged, before the update, when the loss or a gradient is NaN or infinite.
         """
-        inputs = self._inputs(xs, y, self.carried, first)
+        inputs = self._inputs(_given(xs, y, lengths), self.carried, first)
         loss, prediction, found, _, states = interpret(self._for(self.graph.step, inputs), inputs, run=run)
         if not isfinite(loss):
             raise Diverged(run.step + 1)
@@ -86,20 +99,22 @@ class Stepper:
         )
         return float(loss), prediction
 
-    def evaluate(self, xs: Sequence[Any], y: Any, carried: Sequence[Any] = ()) -> tuple[float, Any, list[Any]]:
+    def evaluate(
+        self, xs: Sequence[Any], y: Any, carried: Sequence[Any] = (), lengths: NDArray[np.int64] | None = None
+    ) -> tuple[float, Any, list[Any]]:
         """The loss, the prediction and the states to go on from, nothing trained; without `carried` from the first."""
-        inputs = self._inputs(xs, y, carried, not carried)
+        inputs = self._inputs(_given(xs, y, lengths), carried, not carried)
         loss, prediction, states = interpret(self._for(self.graph.forward, inputs), inputs, run=EVALUATION)
         return float(loss), prediction, list(states)
 
-    def _inputs(self, xs: Sequence[Any], y: Any, carried: Sequence[Any], first: bool) -> tuple[Any, ...]:
+    def _inputs(self, given: tuple[Any, ...], carried: Sequence[Any], first: bool) -> tuple[Any, ...]:
         """The inputs of the graph; the states of a first minibatch are zeros."""
         if not self.graph.initial:
-            return (*xs, y)
+            return given
         if first or not carried:
-            types = self.graph.state_types([_type_of(value) for value in (*xs, y)])
-            return (*xs, y, np.ones((), self.arena.dtype), *(np.zeros(kind.shape, self.arena.dtype) for kind in types))
-        return (*xs, y, np.zeros((), self.arena.dtype), *carried)
+            types = self.graph.state_types([_type_of(value) for value in given])
+            return (*given, np.ones((), self.arena.dtype), *(np.zeros(kind.shape, self.arena.dtype) for kind in types))
+        return (*given, np.zeros((), self.arena.dtype), *carried)
 
     def _gather(self, found: Sequence[NDArray[Any]]) -> None:
         """Bring the gradients into the arena: the graph's outputs, and what opaque models gathered themselves."""
@@ -119,6 +134,10 @@ class Stepper:
             # the shapes behind an opaque call are known only by running it, which may have effects
             self._simplified[key] = graph if self.graph.opaque else simplify(graph, types)
         return self._simplified[key]
+
+
+def _given(xs: Sequence[Any], y: Any, lengths: NDArray[np.int64] | None) -> tuple[Any, ...]:
+    return (*xs, y) if lengths is None else (*xs, y, lengths)
 
 
 def _norm(g: NDArray[Any]) -> float:

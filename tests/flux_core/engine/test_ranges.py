@@ -117,15 +117,15 @@ def test_planted_faults_are_caught(monkeypatch, fault):
 
 
 METRICS = {
-    "absolute_error": ("metrics", (0, 16, 32, 3, 2, 40)),
-    "accuracy": ("metrics", (0, 16, 32, 3, 2, 1)),
-    "binary_accuracy": ("metrics", (0, 16, 32, 6, 2)),
+    "absolute_error": ("metrics", (0, 16, 32, 2, 2, 48, 2, 40)),
+    "accuracy": ("metrics", (0, 16, 32, 1, 3, 48, 1, 2)),
+    "binary_accuracy": ("metrics", (0, 16, 32, 2, 2, 48, 2)),
     "clip_scale": ("norm", (0, 16, 32)),
-    "loss_sum": ("metrics", (0, 16, 5)),
-    "squared_error": ("metrics", (0, 16, 32, 3, 2)),
+    "loss_sum": ("metrics", (0, 16, 2, 48)),
+    "squared_error": ("metrics", (0, 16, 32, 2, 2, 48, 2)),
     "squares_of_chunks": ("norm", (0, 13, 4, 32)),
     "sum_of_squares": ("norm", (0, 5, 32)),
-    "top_k": ("metrics", (0, 16, 32, 3, 2, 1, 1)),
+    "top_k": ("metrics", (0, 16, 32, 1, 3, 48, 1, 2, 1)),
 }
 
 
@@ -144,6 +144,8 @@ def test_kernels_that_no_graph_has_touch_what_they_say(name):
     memory[...] = rng.standard_normal(64)
     if "@ids" in OPERANDS[name]:
         memory[ids] = np.array([1, 0, 1], np.int64).view(np.float32)
+    if "@lengths" in OPERANDS[name]:
+        memory[48:52] = np.array([2, 1], np.int64).view(np.float32)
     before = memory.copy()
     run(memory.ctypes.data, words.ctypes.data)
     after = memory.copy()
