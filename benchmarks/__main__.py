@@ -1,6 +1,6 @@
 """The command.
 
-    python -m benchmarks [--part throughput|adam|startup]... [--work NAME]... [--threads N]... [--peer NAME]...
+    python -m benchmarks [--part throughput|steps|adam|startup]... [--work NAME]... [--threads N]... [--peer NAME]...
                          [--repeats N] [--rounds N] [--quick] [--workloads FILE] [--json FILE]
 
 Tables go to stdout, what is being measured to stderr; the JSON file holds everything and is written after each part.
@@ -15,14 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adam, startup, throughput
+from benchmarks import adam, startup, steps, throughput
 from benchmarks.machine import described, machine
 from benchmarks.peers import PEERS, present
 from benchmarks.process import usable_cores
 from benchmarks.spec import trainable
 from benchmarks.workload import WORKLOADS, Workload, load
 
-PARTS = ("throughput", "adam", "startup")
+PARTS = ("throughput", "steps", "adam", "startup")
 REPEATS, ROUNDS = 5, 5
 
 
@@ -31,7 +31,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     many: dict[str, Any] = {"action": "append", "metavar": "NAME"}
     parser.add_argument("--part", choices=PARTS, help="only this part; repeatable", **many)
-    parser.add_argument("--work", help="only this workload; repeatable", **many)
+    parser.add_argument("--work", help="only this workload, or these: tiny,mlp; repeatable", **many)
     parser.add_argument("--peer", choices=[*PEERS, "none"], help="only this peer, or none; repeatable", **many)
     parser.add_argument("--threads", type=int, action="append", metavar="N", help="cores; repeatable (default 1, 2)")
     parser.add_argument("--repeats", type=int, default=REPEATS, help=f"processes for each side (default {REPEATS})")
@@ -42,6 +42,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     found = parser.parse_args(arguments)
     if found.quick:
         found.repeats, found.rounds = 1, 2
+    found.work = [name for names in found.work or () for name in names.split(",")]
     cores = usable_cores()
     found.threads = found.threads or [n for n in (1, 2) if n <= cores]
     if min(found.repeats, found.rounds, *found.threads) < 1:
@@ -54,7 +55,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 def chosen(options: argparse.Namespace) -> list[Workload]:
     """The workloads asked for; ends the program for a name that there is not."""
     works = load(options.workloads)
-    unknown = set(options.work or ()) - set(works)
+    unknown = set(options.work) - set(works)
     if unknown:
         sys.exit(f"no workload {', '.join(sorted(unknown))} in {options.workloads}: there are {', '.join(works)}")
     return [works[name] for name in options.work or works]
@@ -80,6 +81,10 @@ def main(arguments: list[str] | None = None) -> None:
                 shown = throughput.rendered(found[part], peers)
                 if found["not_yet"]:
                     shown += f"\nNot yet, for want of layers: {', '.join(found['not_yet'])}"
+            elif part == "steps":
+                recurrent = [work for work in works if work.recurrent]
+                found[part] = steps.steps(recurrent if options.work else recurrent[:1], settings)
+                shown = steps.rendered(found[part])
             elif part == "adam":
                 found[part] = adam.adam(settings)
                 shown = adam.rendered(found[part])

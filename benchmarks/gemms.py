@@ -22,7 +22,7 @@ ROUND_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Gemm:
-    """C (m, n) = A (m, k) B (k, n), one or both of them stored transposed, so many `times` in a step: as a loop goes."""
+    """C (m, n) = A (m, k) B (k, n), one or both of them stored transposed; in a loop `times` in a step."""
 
     m: int
     n: int

@@ -1,16 +1,19 @@
 """The harness on a tiny workload, with fluxrun alone: its structure and its matrix products, no times."""
 
 import ctypes
+import dataclasses
 import json
 import os
 
 import numpy as np
 import pytest
 
+from benchmarks import gemms, steps
 from benchmarks.__main__ import main
 from benchmarks.gemms import Gemm, Products
 from benchmarks.process import PYTHON, UNSET, Failed, environment, run
 from benchmarks.spec import RECIPES, write_spec
+from benchmarks.steps import rows, windowed
 from benchmarks.throughput import row
 from benchmarks.workload import Workload, load
 
@@ -22,6 +25,17 @@ ENTRY = {
     "optimizer": "adam",
     "learning_rate": 0.001,
     "steps": 16,
+}
+LETTERS = {
+    "kind": "lstm",
+    "vocab": 7,
+    "hidden": 6,
+    "layers": 2,
+    "steps_per_sequence": 5,
+    "batch": 3,
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "steps": 8,
 }
 NET = {**ENTRY, "kind": "net of another day"}
 
@@ -35,8 +49,27 @@ PRODUCTS = [
 ]
 
 
+# of two LSTM layers for 3 sequences of 5 letters: one-hot times W is a look-up, the rest for all steps at once where
+# it does not wait for the step before
+ALL = 3 * 5
+RECURRENT_PRODUCTS = [
+    Gemm(3, 24, 6, False, False, 5),  # h U of both layers, step by step
+    Gemm(3, 24, 6, False, False, 5),
+    Gemm(ALL, 24, 6, False, False),  # x W of the second layer, and the scores
+    Gemm(ALL, 7, 6, False, False),
+    Gemm(6, 7, ALL, True, False),  # their gradients
+    Gemm(ALL, 6, 7, False, True),
+    Gemm(3, 6, 24, False, True, 5),  # dz U' of both layers
+    Gemm(3, 6, 24, False, True, 5),
+    Gemm(6, 24, ALL, True, False),  # dU of both, dW and dx of the second
+    Gemm(6, 24, ALL, True, False),
+    Gemm(6, 24, ALL, True, False),
+    Gemm(ALL, 6, 24, False, True),
+]
+
+
 def order_of(gemm):
-    return (gemm.m, gemm.n, gemm.k, gemm.transpose_a, gemm.transpose_b)
+    return (gemm.m, gemm.n, gemm.k, gemm.transpose_a, gemm.transpose_b, gemm.times)
 
 
 @pytest.fixture
@@ -100,6 +133,76 @@ def test_a_walk_over_the_products_computes_them(workloads, tmp_path):
     np.testing.assert_allclose(array(operands[11], last.m, last.n), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def letters(tmp_path):
+    return Workload(name="letters", **LETTERS)
+
+
+def test_the_products_of_a_recurrent_workload(letters, tmp_path):
+    products = Products(write_spec(letters, tmp_path, epochs=1))
+    assert sorted(map(order_of, products.list)) == sorted(map(order_of, RECURRENT_PRODUCTS))
+    assert products.seconds(rounds=1) > 0
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_walk_goes_through_every_step_of_a_loop(letters, tmp_path, monkeypatch, fault):
+    products = Products(write_spec(letters, tmp_path, epochs=1))
+    (step,) = products.steps
+    loop = next(one for one in products.instructions if hasattr(one, "steps"))
+    memory = step.tape.workspace
+    memory[...] = np.random.default_rng(0).standard_normal(memory.size, np.float32)
+
+    def array(place, rows, columns):
+        floats = (ctypes.c_float * (rows * columns)).from_address(step.base.ctypes.data + 4 * place)
+        return np.frombuffer(floats, np.float32).reshape(rows, columns)
+
+    (first,), (second,) = loop.first, loop.second
+    # every step writes to the same place: what is left is that of the last
+    last = [a + (loop.steps - 1) * (b - a) for a, b in zip(first.operands, second.operands, strict=True)]
+    _, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc, *_ = last
+    assert (ta, tb, lda, ldb, beta, ldc) == (0, 0, k, n, 0, n)
+    expected = array(a, m, k) @ array(b, k, n)
+    monkeypatch.setattr(gemms, "_products", lambda step: [dataclasses.replace(loop, steps=loop.steps - fault)])
+    (walk,) = products._calls(1)
+    walk()
+    assert np.allclose(array(c, m, n), expected, rtol=1e-5, atol=1e-5) != fault
+
+
+def test_the_letters_of_a_recurrent_workload(letters, tmp_path):
+    write_spec(letters, tmp_path, epochs=1)
+    text = (tmp_path / "letters.txt").read_text(encoding="utf-8")
+    assert len(text) == letters.rows * 5 + 1 == 4 * 3 * 5 + 1
+    assert len(set(text)) == 7
+
+
+def test_the_part_of_windows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(steps, "WINDOWS", (4, 16))
+    file, target = tmp_path / "workloads.json", tmp_path / "numbers.json"
+    file.write_text(json.dumps({"small": ENTRY, "letters": LETTERS}))
+    main(["--part", "steps", "--threads", "1", "--quick", "--workloads", str(file), "--json", str(target)])
+    found = json.loads(target.read_text())["steps"]
+    assert found["failures"] == {}
+    assert [(row["work"], row["steps"]) for row in found["rows"]] == [("letters-4", 4), ("letters-16", 16)]
+    assert (found["rows"][0]["of_first"], found["rows"][0]["bytes_of_first"]) == (1.0, 1.0)
+    assert all(row["seconds"]["median"] > 0 and row["bytes"] > 0 for row in found["rows"])
+    assert "| letters-16 |    16 |" in capsys.readouterr().out
+
+
+def test_ratios_of_windows_are_taken_turn_by_turn(letters):
+    def report(rate, size):
+        return {"rates": [rate], "bound": {"workspace_bytes": size}}
+
+    short, long = windowed(letters, 5), windowed(letters, 50)
+    reports = {
+        short.name: [report(10.0, 150), report(20.0, 150), report(90.0, 150)],
+        long.name: [report(5.0, 3000), report(20.0, 3000), report(30.0, 3000)],
+    }
+    first, second = rows([short, long], reports)
+    assert (first["of_first"], first["bytes"], first["bytes_of_first"]) == (1.0, 10.0, 1.0)
+    assert (second["of_first"], second["bytes"], second["bytes_of_first"]) == (2.0, 20.0, 2.0)
+    assert second["seconds"]["median"] == 1 / 20
+
+
 def test_ratios_are_taken_turn_by_turn():
     def report(*rates, bound=None):
         own = {"bound": {"rate": bound, "gemms": []}, "whole": None, "blas": []} if bound else {}
@@ -129,7 +232,7 @@ def test_a_process_that_fails_says_why():
 
 def test_the_workloads_of_the_repository():
     works = load()
-    assert {name for name, work in works.items() if work.kind in RECIPES} == {"tiny", "mlp", "wide"}
+    assert {name for name, work in works.items() if work.kind in RECIPES} == set(works) - {"lenet"}
     for work in works.values():
         x, y = work.arrays()
         assert len(x) == len(y) == work.rows == work.batches * work.batch
