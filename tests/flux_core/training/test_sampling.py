@@ -9,6 +9,7 @@ import pytest
 import flux_core
 from flux_core.data import Preprocessing
 from flux_core.data.vocabulary import Vocabulary
+from flux_core.engine.store import Store
 from flux_core.errors import DataError, GraphError
 from flux_core.interpreter import interpret
 from flux_core.layers import (
@@ -129,14 +130,21 @@ def test_without_kernels_the_interpreter_reads(monkeypatch):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_new_length_compiles_nothing(name):
-    from flux_core.engine.store import default_store
+def test_a_new_length_needs_no_new_kernel(name, monkeypatch):
+    asked, load = set(), Store.load
 
-    model = described(MODELS[name]())
-    in_pieces(model, IDS, [1] * 24)
-    before = default_store().compiled
-    in_pieces(model, IDS, [2, 9, 13])
-    assert default_store().compiled == before
+    def listening(self, kernels):
+        kernels = list(kernels)
+        asked.update(kernels)
+        return load(self, kernels)
+
+    monkeypatch.setattr(Store, "load", listening)
+    read = Reader(described(MODELS[name]())).read
+    read(IDS)
+    first = set(asked)
+    for length in (1, 2, 9, 13):
+        read(IDS[:length])
+    assert asked == first
 
 
 def test_a_model_that_reads_from_the_end():
