@@ -43,7 +43,11 @@ def write_spec(work: Workload, folder: Path, epochs: int) -> Path:
     """Write the data and the spec; metrics are left out, because the peers measure none."""
     spec = {
         "name": work.name,
-        "data": {**(_text if work.recurrent else _rows)(work, folder), "split": {"train": 1.0}, "batch_size": work.batch},
+        "data": {
+            **(_text if work.recurrent else _rows)(work, folder),
+            "split": {"train": 1.0},
+            "batch_size": work.batch,
+        },
         "model": RECIPES[work.kind](work),
         "train": {
             "loss": "cross_entropy",
