@@ -40,6 +40,7 @@ class Target:
     counts: tuple[tuple[str, int], ...]  # classes, the most frequent first; () for numbers
     words: str
     declared: bool  # whether the task must be said, as the numbers do not say that they are classes
+    mixed: bool = False  # whether some of the classes are numbers and others are not
 
 
 def number(cell: str) -> float | None:
@@ -126,7 +127,8 @@ def profile_target(cells: Sequence[str], marks: Collection[str]) -> Target | str
     ranked = tuple(counts.most_common())
     listed = ", ".join(f"{shown(cell)} {count / rows:.0%}" for cell, count in ranked[:4])
     words = f"{len(counts)} classes: {listed}" + (", ..." if len(ranked) > 4 else "")
-    return Target("classification", ranked, words, declared=numeric)
+    mixed = not numeric and any(spelled(cell) is not None for cell in counts)
+    return Target("classification", ranked, words, declared=numeric, mixed=mixed)
 
 
 def _shown(value: float) -> str:

@@ -27,6 +27,7 @@ from fluxrun.spec.schema.root import NAME
 
 SCHEMA = "fluxrun.schema.json"
 COMMENT = 34  # the column of comments
+FEWEST = 10  # rows, so that every split gets some
 LISTED = 100  # columns; more are not listed one by one
 PLAIN = re.compile(r"[A-Za-z_<>=./][A-Za-z0-9_<>=./+-]*")
 
@@ -62,6 +63,9 @@ def examine(path: Path, target: str) -> Examined:
         hint = near(target, table.names) or "without names in the first line the columns are c0, c1, ..."
         raise UsageError(f"--target {target!r}: {error.reason}; {hint}") from None
     marks = marks_of(list(table.columns.values()))
+    known = sum(cell not in marks for cell in table.columns[name])
+    if known < FEWEST:
+        raise DataError(f"{known} rows with a value here are too few: take {FEWEST} at least", file=path, column=name)
     meaning = profile_target(table.columns[name], marks)
     if isinstance(meaning, str):
         raise DataError(f"this cannot be predicted: {meaning}", file=path, column=name)
@@ -146,13 +150,16 @@ def _columns(found: Examined) -> Lines:
     """What each column holds; of very many only those whose cells do not tell."""
     listed = found.used
     if len(listed) > LISTED:
-        listed = [column for column in listed if column.kind == "categorical"]
-        if len(listed) > LISTED or not listed:
-            return
-    yield "  columns:", "what each column holds"
+        listed = [column for column in listed if column.kind == "categorical"][:LISTED]
+    lines = []
     for column in listed:
         part = f", {column.missing / found.rows:.1%} missing" if column.missing else ""
-        yield f"    {quoted(column.name)}: {column.kind}", column.words + part
+        lines.append((f"    {quoted(column.name)}: {column.kind}", column.words + part))
+    if found.meaning.mixed:
+        lines.append((f"    {quoted(found.target)}: categorical", "the classes, although some look like numbers"))
+    if lines:
+        yield "  columns:", "what each column holds"
+        yield from lines
 
 
 def _model(found: Examined) -> Lines:

@@ -131,6 +131,28 @@ def test_a_regression(cli, folder):
     assert found["train"]["loss"] == "mse"
 
 
+def test_classes_some_of_which_are_numbers(cli, folder):
+    (folder / "data.csv").write_text("x,y\n" + "".join(f"{i % 7},{['1', '2', 'other'][i % 3]}\n" for i in range(60)))
+    found, _ = spec(cli, folder, "y")
+    assert found["data"]["columns"] == {"x": "numeric", "y": "categorical"}
+    (folder / "data.yaml").write_text(json.dumps(found))
+    assert "3 classes" in cli("train", "data.yaml", "--dry-run").stderr
+
+
+def test_a_wide_table_does_not_list_every_column(cli, folder):
+    many_columns(folder)
+    text = (folder / "data.csv").read_text().splitlines()
+    wide = [
+        ",".join([line.rpartition(",")[0].replace("p", f"{k}p") for k in "ab"] + [line.rpartition(",")[2]])
+        for line in text
+    ]
+    (folder / "data.csv").write_text("\n".join(wide) + "\n")
+    found, _ = spec(cli, folder, "digit")
+    assert "columns" not in found["data"]
+    (folder / "data.yaml").write_text(json.dumps(found))
+    assert cli("train", "data.yaml", "--dry-run").exit_code == 0
+
+
 def test_the_schema_for_editors(cli, folder):
     done = cli("init", "--from", "table.csv", "--target", "kind")
     assert done.exit_code == 0
@@ -173,13 +195,15 @@ def test_paths_are_relative_to_the_spec(cli, folder):
         ("none.csv", "kind", exits.NO_INPUT, "none.csv: no such file"),
         ("table.csv", "knd", exits.USAGE, "did you mean 'kind'?"),
         ("table.csv", "9", exits.USAGE, "there is no column 9"),
+        ("short.csv", "y", exits.BAD_DATA, "9 rows with a value here are too few: take 10 at least"),
         ("flat.csv", "y", exits.BAD_DATA, "the same value in every row"),
         ("names.csv", "name", exits.BAD_DATA, "too many to be told apart"),
         ("alone.csv", "y", exits.BAD_DATA, "no column besides the target is worth learning from"),
     ],
 )
 def test_mistakes(cli, folder, source, target, code, said):
-    (folder / "flat.csv").write_text("x,y\n1,2\n3,2\n")
+    (folder / "short.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(9)) + "1,\n")
+    (folder / "flat.csv").write_text("x,y\n" + "1,2\n3,2\n" * 10)
     (folder / "names.csv").write_text("x,name\n" + "".join(f"{i % 3},name {i}\n" for i in range(50)))
     (folder / "alone.csv").write_text("x,y\n" + "".join(f"1,{i % 2}\n" for i in range(50)))
     done = cli("init", "--from", source, f"--target={target}", "-o", "new.yaml")
