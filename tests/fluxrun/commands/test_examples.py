@@ -1,12 +1,14 @@
 """The examples of help pages run, in a folder with the example configs and a finished run."""
 
+import re
 import shlex
 
 import pytest
 
-from fluxrun.commands import check, components, evaluate, init, predict, schema
+from fluxrun.commands import check, components, evaluate, init, predict, sample, schema
 
-MODULES = (schema, components, init, check, evaluate, predict)
+MODULES = (schema, components, init, check, evaluate, predict, sample)
+TEXT = ["--set", "data.limit=20000", "--set", "data.batch_size=2", "--max-steps", "1"]
 
 
 def examples(module):
@@ -20,8 +22,10 @@ def test_the_examples_run(cli, configs, folder, module):
     (folder / "configs").symlink_to(configs)
     if module in (evaluate, predict):
         assert cli("train", "configs/iris.yaml", "--quiet", "--set", "train.epochs=2").exit_code == 0
+    if module is sample:
+        assert cli("train", "configs/char_rnn.yaml", "--quiet", *TEXT).exit_code == 0
     for line in examples(module):
-        command = line.partition(" > ")[0]  # the shell's part of the line
+        command = re.split(" [>|] ", line)[0]  # what is behind is the shell's
         arguments = shlex.split(command)[1:]
         page = cli(arguments[0], "--help")
         assert page.exit_code == 0
