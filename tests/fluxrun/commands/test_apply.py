@@ -219,3 +219,24 @@ def test_names_that_are_taken(cli, folder):
     found = rows_of(cli("predict", "last", "table.csv").stdout)
     assert list(found[0]) == ["prediction", "y", "kind", "prediction_", "probability_a", "probability_b"]
     assert [row["prediction"] for row in found] == [str(i % 7) for i in range(60)]
+
+
+def test_checkpoints_that_are_damaged(cli, process, folder, run):
+    (place,) = folder.glob("runs/*/checkpoints")
+    before = cli("predict", "last", "table.csv").stdout
+    best, last = place / "best.safetensors", place / "last.safetensors"
+    best.write_bytes(best.read_bytes()[:-3])
+    done = process("predict", "last", "table.csv")  # here the tests would make an error of the warning
+    assert (done.returncode, done.stdout) == (0, before), done.stderr
+    assert "warning: " in done.stderr
+    assert "the last checkpoint is used instead" in done.stderr
+    last.write_bytes(b"")
+    for arguments in (["predict", "last", "table.csv", "-o", "out.csv"], ["evaluate", "last"]):
+        done = process(*arguments)
+        assert (done.returncode, done.stdout) == (exits.BAD_DATA, "")
+        assert "the checkpoint is damaged" in done.stderr
+    assert not (folder / "out.csv").exists()
+    best.unlink()
+    last.unlink()
+    done = cli("evaluate", "last")
+    assert (done.exit_code, "there is no checkpoint of a run here" in done.stderr) == (exits.BAD_DATA, True)
