@@ -67,7 +67,7 @@ def is_stepwise(y: NDArray[Any], steps: int) -> bool:
     return y.ndim > 1 and y.shape[1] == steps
 
 
-def at_real_steps(y: NDArray[Any], real: NDArray[np.bool_], file: Path | None, name: str) -> NDArray[Any]:
+def at_real_steps(y: NDArray[Any], real: NDArray[np.bool_], file: str | Path | None, name: str) -> NDArray[Any]:
     """The targets of all real steps, one behind the other, (real steps, ...). Raises DataError for another shape."""
     if y.shape[: real.ndim] != real.shape:
         raise DataError(f"targets of {y.shape} are not those of {real.shape} steps", file=file, column=name)

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from flux_core.errors import GraphError
+from flux_core.errors import GraphError, ShapeError
 from flux_core.ir import Graph, Node, as_node, constant, get, input_node, pack, parts_of, rewrite, scan
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import TABLE, count, equal, less, reshape, sum_, transpose, where
 from flux_core.ops.reduce import axes_of
 from flux_core.ops.shape import order_of
-from flux_core.passes.infer import Type, TypeTree, infer_types
+from flux_core.passes.infer import Type, TypeTree, infer_types, shape_tree
 
 
 @dataclass(frozen=True)
@@ -218,12 +218,13 @@ class _Mask:
         found = self.types[node]
         return found.shape if isinstance(found, Type) else ()
 
-    def mixed(self, node: Node) -> GraphError:
+    def mixed(self, node: Node) -> ShapeError:
         """What is wrong with an op that does not go step by step."""
-        return GraphError(
+        return ShapeError(
             f"{node.op} mixes the steps of sequences that have lengths of their own: put last or time_mean in front",
             path=str(node.origin),
             place=node.origin.place,
+            shapes=[shape_tree(self.types[x]) for x in node.inputs],
         )
 
 

@@ -1,8 +1,9 @@
 """The model in a checkpoint: its graph, and what goes in and comes out, so that it runs without what built it.
 
-    {"graph": {...}, "inputs": {"shape": [4], "dtype": "float32"}, "loss": "cross_entropy"}
+    {"graph": {...}, "inputs": {"shape": [4], "dtype": "float32", "lengths": false}, "loss": "cross_entropy"}
 
-The loss says what the outputs mean: scores of classes, one score, or numbers.
+The loss says what the outputs mean: scores of classes, one score, or numbers. With `lengths`, inputs are sequences that
+are padded behind.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from flux_core.errors import CheckpointError, GraphError
 from flux_core.ir import Graph, Param
-from flux_core.passes import laid_out
+from flux_core.passes import Type, infer_types, laid_out
 from flux_core.passes.portable import from_plain, to_plain
 
 LIMIT = 1 << 18  # characters; the header of a checkpoint has room for four times as many
@@ -33,9 +34,24 @@ class Description:
     shape: tuple[int, ...]
     dtype: Literal["float32", "int64"]
     outputs: Meaning
+    lengths: bool = False
+
+    def input_type(self, rows: int) -> Type:
+        """The type of so many examples."""
+        return Type((rows, *self.shape), "int" if self.dtype == "int64" else "float")
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether there is an answer for each step of a padded sequence, and not one for each sequence."""
+        if not self.lengths:
+            return False
+        output = infer_types(self.graph, [self.input_type(1)])[self.graph.output]
+        return isinstance(output, Type) and len(output.shape) == 3
 
 
-def described(model: Any, params: Mapping[str, Param], x: NDArray[Any], loss: str) -> dict[str, Any] | None:
+def described(
+    model: Any, params: Mapping[str, Param], x: NDArray[Any], loss: str, *, lengths: bool = False
+) -> dict[str, Any] | None:
     """A model of inputs such as `x` as JSON; None for one that is no value, or too long a text."""
     whole = laid_out(model)
     try:
@@ -45,7 +61,8 @@ def described(model: Any, params: Mapping[str, Param], x: NDArray[Any], loss: st
     if graph is None or len(json.dumps(graph)) > LIMIT:
         return None
     kind = "int64" if x.dtype.kind == "i" else "float32"
-    return {"graph": graph, "inputs": {"shape": list(x.shape[1:]), "dtype": kind}, "loss": loss}
+    inputs = {"shape": list(x.shape[1:]), "dtype": kind, "lengths": lengths}
+    return {"graph": graph, "inputs": inputs, "loss": loss}
 
 
 def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Description:
@@ -60,6 +77,7 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
         shape, dtype, loss = data["inputs"]["shape"], data["inputs"]["dtype"], data["loss"]
         if graph.arity != 1 or dtype not in ("float32", "int64") or not all(type(n) is int and n > 0 for n in shape):
             raise ValueError("this is no model of one input")
-        return Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"))  # type: ignore[arg-type]
+        lengths = data["inputs"].get("lengths", False)
+        return Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the model in the checkpoint is damaged: {error}") from None

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flux_core.data.cells import Place
 from flux_core.data.large import check_ids
+from flux_core.data.lengths import checked_lengths, cleared
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import CheckpointError, DataError
 from flux_core.interpreter import interpret
@@ -34,7 +36,9 @@ class Trained:
     """A model with its best weights and its preprocessing; `task` is classification or regression.
 
     Rows are what the training file had, columns by name: a dict of columns, a list of dicts, or a two-dimensional
-    array in the order of `columns`; for models of arrays an array of examples. Extra columns are ignored.
+    array in the order of `columns`; for models of arrays an array of examples. Extra columns are ignored. `lengths`,
+    int64 (rows,), go with sequences that are padded behind; None: all steps are real. Where the model answers at each
+    step, there is an axis of steps behind that of the rows.
     """
 
     path: Path
@@ -49,20 +53,24 @@ class Trained:
         """The columns that rows need, in the order of the training; () for models of arrays."""
         return tuple(column.name for column in self.preprocessing.columns)
 
-    def __call__(self, rows: Any) -> NDArray[Any]:
+    def __call__(self, rows: Any, lengths: Any = None) -> NDArray[Any]:
         """trained(rows) => names of classes (rows,), or numbers in the units of the data, (rows,) or (rows, targets).
 
         Raises ColumnError for absent columns and DataError for cells that cannot be read.
         """
-        return self.decided(self.outputs(rows))
+        return self.decided(self.outputs(rows, lengths))
 
-    def probabilities(self, rows: Any) -> NDArray[np.float64]:
+    def probabilities(self, rows: Any, lengths: Any = None) -> NDArray[np.float64]:
         """The probability of every class, (rows, classes), in the order of `classes`; DataError for a regression."""
-        return self.shares(self.outputs(rows))
+        return self.shares(self.outputs(rows, lengths))
 
-    def outputs(self, rows: Any) -> NDArray[np.float32]:
+    def outputs(self, rows: Any, lengths: Any = None) -> NDArray[np.float32]:
         """What the model gives before it is made a class or a number in the units of the data: (rows, ...)."""
-        return self.run(self.encoded(rows))
+        if lengths is None:
+            return self.run(self.encoded(rows))
+        array, ids = np.asarray(rows), self.model.dtype == "int64"
+        known = checked_lengths(np.asarray(lengths), array.shape, ids, Place(column="lengths"))
+        return self.run(self.encoded(cleared(array, known)), known)
 
     def encoded(self, rows: Any) -> NDArray[Any]:
         """Rows as the model's input, (rows, ...); a category that training never saw is a warning."""
@@ -84,13 +92,13 @@ class Trained:
     def decided(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Outputs as classes, or as numbers in the units of the data."""
         if self.task == "classification":
-            most = outputs.argmax(axis=-1) if self.model.outputs == "scores" else outputs.reshape(len(outputs)) > 0
+            most = outputs.argmax(axis=-1) if self.model.outputs == "scores" else _single(outputs) > 0
             names: NDArray[Any] = np.array(self.classes)
             return names[most.astype(np.int64)]
         scale = self.preprocessing.targets
-        numbers = outputs.reshape(len(outputs), -1).astype(np.float64)
+        numbers = (outputs if self.model.stepwise else outputs.reshape(len(outputs), -1)).astype(np.float64)
         numbers = numbers if scale is None else scale.restore(numbers)
-        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+        return numbers[..., 0] if numbers.shape[-1] == 1 else numbers
 
     def shares(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Outputs as probabilities."""
@@ -98,25 +106,33 @@ class Trained:
             raise DataError("a regression has no classes, so it has no probabilities")
         scores = outputs.astype(np.float64)
         if self.model.outputs == "score":
-            scores = np.stack(
-                [np.zeros(len(scores)), scores.reshape(len(scores))], axis=-1
-            )  # sigmoid(z) = softmax(0, z)
+            score = _single(scores)
+            scores = np.stack([np.zeros(score.shape), score], axis=-1)  # sigmoid(z) = softmax(0, z)
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
-    def run(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """The model at encoded examples, by machine code where there are kernels for it."""
+    def run(self, x: NDArray[Any], lengths: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """The model at encoded examples, by machine code where there are kernels for it.
+
+        Raises DataError for lengths where the model has learnt without.
+        """
         if not len(x):
             raise DataError("there are no rows")
-        return np.concatenate(list(self._parts(x)))
+        if not self.model.lengths:
+            if lengths is not None:
+                raise DataError("the model was trained without lengths: all steps of its sequences are real")
+            return np.concatenate(list(self._parts(x)))
+        known = np.full(len(x), x.shape[1]) if lengths is None else lengths
+        return np.concatenate(list(self._parts(cleared(x, known), known)))
 
-    def _parts(self, x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(x), ROWS):
-            part = x[start : start + ROWS]
+    def _parts(self, *arrays: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+        count = len(arrays[0])
+        for start in range(0, count, ROWS):
+            rows = min(ROWS, count - start)
             # a tape is made for a number of rows: powers of two keep these few
-            size = min(ROWS, 1 << (len(part) - 1).bit_length())
-            padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            yield self._function(size)(padded)[: len(part)]
+            size = min(ROWS, 1 << (rows - 1).bit_length())
+            chosen = np.minimum(np.arange(start, start + size), start + rows - 1)
+            yield self._function(size)(*(array[chosen] for array in arrays))[:rows]
 
     def _function(self, rows: int) -> Any:
         if rows not in self._compiled:
@@ -127,12 +143,15 @@ class Trained:
         from flux_core.engine.compiled import Compiled
         from flux_core.engine.lower import CannotLowerError
         from flux_core.passes import Type
+        from flux_core.passes.mask import masked
 
+        graph, types = self.model.graph, [self.model.input_type(rows)]
+        if self.model.lengths:
+            graph, types = masked(graph, types), [*types, Type((rows,), "int")]
         try:
-            kind = "int" if self.model.dtype == "int64" else "float"
-            return Compiled(self.model.graph, [Type((rows, *self.model.shape), kind)])  # type: ignore[arg-type]
+            return Compiled(graph, types)
         except CannotLowerError:
-            return lambda x: interpret(self.model.graph, (x,))
+            return lambda *arrays: interpret(graph, arrays)
 
     def _array(self, rows: Any) -> NDArray[Any]:
         """Rows as an array of numbers."""
@@ -158,6 +177,11 @@ class Trained:
                 hint=f"the columns are: {', '.join(map(repr, self.columns))}",
             )
         return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+
+
+def _single(scores: NDArray[Any]) -> NDArray[Any]:
+    """One score for each answer, (rows,) or (rows, steps), without an axis for it."""
+    return scores if scores.ndim == 1 else scores[..., 0]
 
 
 def load(run: str | Path) -> Trained:

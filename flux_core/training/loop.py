@@ -87,7 +87,8 @@ class Fit:
 
     @cached_property
     def _description(self) -> dict[str, Any] | None:
-        return described(self.model, self.engine.params, self.dataset.train.x, self.plan.loss)
+        train = self.dataset.train
+        return described(self.model, self.engine.params, train.x, self.plan.loss, lengths=train.lengths is not None)
 
     def __iter__(self) -> Iterator[Event]:
         self._began = time.monotonic()

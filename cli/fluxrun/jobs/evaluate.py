@@ -87,7 +87,6 @@ def _own(run: Run, spec: Spec, split: str) -> tuple[Examples, Dataset, tuple[str
 def _new(path: Path, spec: Spec, trained: Trained) -> tuple[Examples, Dataset, tuple[str, ...]]:
     """All rows of a new file that have an answer."""
     from flux_core.data import Dataset, Examples
-    from flux_core.data.answers import answers
     from flux_core.data.cells import Place
 
     if trained.preprocessing.vocabulary is not None:
@@ -103,9 +102,27 @@ def _new(path: Path, spec: Spec, trained: Trained) -> tuple[Examples, Dataset, t
         x, values, place = _answered(new, spec, trained, notes)
     if len(x) != len(values):
         raise DataError(f"it has {len(x)} examples and {len(values)} answers", file=path)
-    examples = Examples(x, answers(values, trained.preprocessing, place))
+    examples = Examples(x, _answers(values, trained, new, place), lengths=new.lengths)
     task: Any = trained.task
     return examples, Dataset(examples, None, None, task, trained.classes, (), trained.preprocessing), tuple(notes)
+
+
+def _answers(values: NDArray[Any], trained: Trained, new: NewData, place: Any) -> NDArray[Any]:
+    """The answers as the model's y; of padded sequences with one for each step, those of real steps are looked at."""
+    from flux_core.data.answers import answers
+    from flux_core.data.lengths import at_real_steps, in_their_steps, is_stepwise, real_steps
+
+    if new.lengths is None:
+        return answers(values, trained.preprocessing, place)
+    steps = new.x.shape[1]
+    if is_stepwise(values, steps) != trained.model.stepwise:
+        each = "step" if trained.model.stepwise else "sequence"
+        raise DataError(f"the model answers for each {each}, there are answers of {values.shape}", file=new.path)
+    if not trained.model.stepwise:
+        return answers(values, trained.preprocessing, place)
+    real = real_steps(new.lengths, steps)
+    found = answers(at_real_steps(values, real, new.path, place.column), trained.preprocessing, place)
+    return in_their_steps(found, real)
 
 
 _ARRAYS = "an .npz file with the arrays x and y, or those that data.features and data.target name, has both"

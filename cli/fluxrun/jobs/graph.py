@@ -61,10 +61,10 @@ def graph_stages(which: str, overrides: Sequence[str], runs: Path) -> Iterator[S
     loaded, _ = load_either(which, overrides, runs)
     spec, _, seen, model = peek(loaded)
     plan = build_plan(spec)
-    stepper = Stepper(model, plan.loss_function(), plan.optimizer)
+    examples = _examples(seen, model, plan)
+    stepper = Stepper(model, plan.loss_function(), plan.optimizer, padded=examples if seen.lengths else None)
     yield Stage("atomise", stepper.graph.forward)
     yield Stage("grad", stepper.graph.step)
-    examples = _examples(seen, model, plan)
     try:
         engine = TapeEngine(stepper, plan, metrics_of(plan), examples)
     except CannotLowerError as error:
@@ -84,10 +84,13 @@ def _examples(seen: Peek, model: Any, plan: Plan) -> Examples:
 
     rows, kind = plan.batch_size, np.dtype(seen.input_dtype)
     x = np.broadcast_to(kind.type(0), (rows, *seen.input_shape))
+    lengths = np.ones(rows, np.int64) if seen.lengths else None
     if plan.labels:
-        return Examples(x, np.broadcast_to(np.int64(0), (rows, *seen.target_shape)))
+        return Examples(x, np.broadcast_to(np.int64(0), (rows, *seen.target_shape)), lengths=lengths)
     graph = laid_out(model)
     assert graph is not None, "every layer of the catalog has a graph"
     output = infer_types(graph, [Type(x.shape, "int" if kind.kind == "i" else "float")])[graph.output]
     assert isinstance(output, Type), "no layer of the catalog gives a tuple"
-    return Examples(x, np.broadcast_to(np.float32(0), (rows, int(np.prod(output.shape[1:], dtype=int)))))
+    steps = output.shape[1:-1] if seen.lengths else ()  # of a model that answers at each
+    size = int(np.prod(output.shape[1:], dtype=int)) // int(np.prod(steps, dtype=int))
+    return Examples(x, np.broadcast_to(np.float32(0), (rows, *steps, size)), lengths=lengths)

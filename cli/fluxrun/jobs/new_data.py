@@ -1,7 +1,7 @@
 """A data file that a run has never seen, as its model takes it.
 
     new.csv  ──the run's delimiter, header, marks──▶ Table    columns by name
-    new.npz  ──the run's names of arrays────────────▶ x, y
+    new.npz  ──the run's names of arrays────────────▶ x, y, lengths
     new.npy, idx files                               x
     new.txt  ──the run's vocabulary─────────────────▶ ids, a row for each symbol
 
@@ -37,9 +37,10 @@ class NewData:
     path: Path
     x: NDArray[Any]
     notes: tuple[str, ...]
-    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     table: Table | None = None
     y: NDArray[Any] | None = None
+    lengths: NDArray[Any] | None = None  # of sequences that are padded
 
     @property
     def ahead(self) -> int:
@@ -87,17 +88,24 @@ def _has(table: Table) -> str:
 
 def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
     from flux_core.data.archive import map_array, read_array
+    from flux_core.data.cells import Place
     from flux_core.data.idx import read_idx
+    from flux_core.data.lengths import checked_lengths, cleared
 
     limit = getattr(data, "max_bytes", MAX_BYTES)
     x, y = "x", "y"
     if hasattr(data, "target"):  # an archive names its arrays, other sources have files of their own
         x, y = getattr(data, "features", x), getattr(data, "target", y)
-    target = None
+    target = lengths = None
     try:
         if path.suffix == ".npz":
             values = read_array(path, x, "features", limit)
             target = _target(path, y, limit)
+            if name := getattr(data, "lengths", None):
+                found = read_array(path, name, "lengths", limit)
+                place = Place(path, None, name)
+                lengths = checked_lengths(found, values.shape, preprocessing.dtype == "int64", place)
+                values = cleared(values, lengths)
         elif path.suffix == ".npy":
             values = map_array(path)
         elif path.suffix == ".csv":
@@ -106,7 +114,7 @@ def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewDat
             values = read_idx(path, limit)
     except ColumnError as error:
         raise DataError(error.reason, file=path, hint=error.hint) from None
-    return NewData(path, preprocessing.encode_array(values, file=path, name=x), (), y=target)
+    return NewData(path, preprocessing.encode_array(values, file=path, name=x), (), y=target, lengths=lengths)
 
 
 def _target(path: Path, name: str, limit: int) -> Any:

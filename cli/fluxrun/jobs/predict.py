@@ -4,6 +4,7 @@ size,colour        size,colour,prediction,probability_a,probability_b         cl
 1.5,red      ──▶   1.5,red,a,0.93,0.07
                    size,colour,prediction                                     numbers: in the units of the data
 the text     ──▶   symbol,prediction,probability_a,...                        text: what comes behind each symbol
+sequences    ──▶   row,step,prediction                                        padded ones: at each step, if asked that
 
 All columns of the file are kept, used or not.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +97,26 @@ def predict(which: str, data: str, runs: Path) -> Predictions:
     except GraphError as error:
         raise UsageError(f"{run.name} cannot read a text of any length: {error}") from None
     shares = trained.shares(outputs) if trained.task == "classification" else None
-    return Predictions(new, trained.decided(outputs), shares, trained.classes, getattr(arguments, "delimiter", ","))
+    found = Predictions(new, trained.decided(outputs), shares, trained.classes, getattr(arguments, "delimiter", ","))
+    return _of_steps(found) if trained.model.stepwise else found
 
 
 def _of_rows(trained: Trained, new: NewData) -> NDArray[Any]:
     trained.require(new.x, new.path)
-    return trained.run(new.x)
+    return trained.run(new.x, new.lengths)
+
+
+def _of_steps(found: Predictions) -> Predictions:
+    """Each real step of a sequence as a row of its own."""
+    import numpy as np
+
+    from flux_core.data.lengths import real_steps
+
+    new, (rows, steps) = found.new, found.values.shape[:2]
+    real = real_steps(np.full(rows, steps) if new.lengths is None else new.lengths, steps)
+    columns = {name: numbers.tolist() for name, numbers in zip(("row", "step"), np.nonzero(real), strict=True)}
+    shares = None if found.shares is None else found.shares[real]
+    return replace(found, new=replace(new, x=new.x[real], columns=columns), values=found.values[real], shares=shares)
 
 
 def check_output(path: str | None) -> None:

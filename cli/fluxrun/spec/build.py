@@ -58,7 +58,8 @@ def gather(loaded: Loaded, *, drawn: bool = True) -> tuple[Spec, Facts, Source, 
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
     x, y = dataset.train.x, dataset.train.y
-    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:])
+    padded = dataset.train.lengths is not None
+    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:], padded)
     model = fit_model(spec, facts, inputs, doubts, drawn=drawn)
     doubts.problems.raise_if_any()
     return spec, facts, source, dataset, model
@@ -75,7 +76,7 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     facts = Facts(seen.task, seen.classes, _splits(spec), seen.vocabulary)
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
-    inputs = Inputs(seen.input_shape, seen.input_dtype, seen.target_shape)
+    inputs = Inputs(seen.input_shape, seen.input_dtype, seen.target_shape, seen.lengths)
     model = fit_model(spec, facts, inputs, doubts, drawn=False)
     doubts.problems.raise_if_any()
     return spec, facts, seen, model

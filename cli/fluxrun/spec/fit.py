@@ -24,11 +24,13 @@ SHAPING = ("affine", "embedding", "flatten", "gru", "last", "lstm", "onehot", "r
 
 @dataclass(frozen=True)
 class Inputs:
-    """Shape (no batch axis) and dtype of one example, and the shape of its target."""
+    """Shape (no batch axis) and dtype of one example, the shape of its target, and whether examples are padded
+    sequences that have lengths."""
 
     shape: tuple[int, ...]
     dtype: str
     target: tuple[int, ...]
+    lengths: bool = False
 
     @property
     def kind(self) -> Literal["float", "int"]:
@@ -41,6 +43,7 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts, *, drawn
     from flux_core.layers import Chain
     from flux_core.layers.init import draws
     from flux_core.passes import Type, infer_types, laid_out
+    from flux_core.passes.mask import masked
 
     words = {"classes": facts.classes, "vocab": facts.vocabulary}
 
@@ -60,6 +63,8 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts, *, drawn
         graph = laid_out(model)
         assert graph is not None, "every layer of the catalog has a graph"
         output = infer_types(graph, [example])[graph.output]
+        if inputs.lengths:
+            masked(graph, [example])
     except SpecError:  # it is in `doubts` already
         return None
     except GraphError as error:
@@ -167,13 +172,16 @@ def _check_output(spec: Spec, facts: Facts, inputs: Inputs, shape: tuple[int, ..
         elif part.name == "softmax":
             doubts.at(f"model.{last}", f"cross_entropy takes the scores before {part.name}", "remove this layer", note)
     elif loss.name == "binary_cross_entropy" and facts.task == "classification" and facts.vocabulary is None:
-        if shape not in ((), (1,)):
-            doubts.at(place, f"the model gives {_shape(shape)}, {loss.name} wants a single value", "affine: 1", note)
+        if shape != (*inputs.target, 1) and (shape or inputs.target):
+            steps = f" at each of the {_shape(inputs.target, 'steps')}" if inputs.target else ""
+            text = f"the model gives {_shape(shape)}, {loss.name} wants a single value{steps}"
+            doubts.at(place, text, "affine: 1", note)
         elif part.name in ("sigmoid", "softmax"):
             doubts.at(f"model.{last}", f"{loss.name} takes the score before {part.name}", "remove this layer", note)
     elif facts.task == "regression" and shape != inputs.target:
-        (targets,) = inputs.target
-        text = f"the model gives {_shape(shape)}, the data have {targets} target{'s' * (targets != 1)}"
+        *each, targets = inputs.target
+        steps = f" at each of the {_shape(tuple(each), 'steps')}" if each else ""
+        text = f"the model gives {_shape(shape)}, the data have {targets} target{'s' * (targets != 1)}{steps}"
         doubts.at(place, text, f"affine: {targets}", note)
 
 

@@ -199,7 +199,9 @@ class Npz(Files):
     features: Text = "x"
     """The array of the features."""
     target: Text = "y"
-    """The array of the targets."""
+    """The array of the targets; with `lengths`, also those of every step."""
+    lengths: Text | None = None
+    """The array of the lengths of sequences that are padded behind; without one, all steps are real."""
     ids: bool = False
     """Whether features are whole numbers that name things."""
     standardize: bool | None = None
