@@ -1,0 +1,110 @@
+"""Products by blocks in registers: against float64, for every kind of edge, with vectors of both lengths."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from flux_core.engine import tiles
+from flux_core.engine.blas import sgemm_address
+from flux_core.engine.kernel import Kernel
+from flux_core.engine.lower import Instruction
+from flux_core.engine.store import default_store
+
+GEMM = Kernel.written("gemm", "gemm")
+SIZES = [1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 64, 65]
+
+
+def call(memory, operands):
+    default_store().function(GEMM)(memory.ctypes.data, np.array(operands, np.int64).ctypes.data)
+
+
+def check(m, n, k, ta, beta, gap=0):
+    """One product in memory of which not a number more may be written; rows lie `gap` apart."""
+    lda, ldb, ldc = (m if ta else k) + gap, n + gap, n + gap
+    rows = k if ta else m
+    b, c = rows * lda, rows * lda + k * ldb
+    memory = np.random.default_rng([m, n, k, ta, beta]).standard_normal(c + m * ldc + 64).astype(np.float32)
+    before = memory.copy()
+    a = memory[:b].reshape(rows, lda)[:, : lda - gap].astype(np.float64)
+    whole = memory[c : c + m * ldc].reshape(m, ldc)
+    wanted = (a.T if ta else a) @ memory[b:c].reshape(k, ldb)[:, :n] + beta * whole[:, :n]
+    call(memory, (sgemm_address(), ta, 0, m, n, k, 0, lda, b, ldb, beta, c, ldc))
+    np.testing.assert_allclose(whole[:, :n], wanted, rtol=0, atol=2e-6 * np.abs(wanted).max() * max(4, k**0.5))
+    whole[:, :n] = before[c : c + m * ldc].reshape(m, ldc)[:, :n]
+    np.testing.assert_array_equal(memory, before)
+
+
+@pytest.mark.parametrize("beta", [0, 1])
+@pytest.mark.parametrize("ta", [0, 1])
+def test_every_edge(ta, beta):
+    for m in SIZES:
+        for n in SIZES:
+            check(m, n, 7, ta, beta)
+    for k in (1, 2, 255, 256, 257, 513):
+        check(9, 33, k, ta, beta)
+        check(17, 20, k, ta, beta, gap=5)
+
+
+def test_nothing_to_sum_is_zero():
+    memory = np.ones(16, np.float32)
+    call(memory, (sgemm_address(), 0, 0, 2, 3, 0, 0, 1, 0, 3, 0, 4, 3))
+    np.testing.assert_array_equal(memory[4:10], 0)
+
+
+def test_a_nan_spreads_to_its_row_and_column_only():
+    memory = np.ones(4 * 5 + 5 * 6 + 4 * 6, np.float32)
+    memory[5 + 2] = np.nan  # A[1, 2]
+    call(memory, (sgemm_address(), 0, 0, 4, 6, 5, 0, 5, 20, 6, 0, 50, 6))
+    found = np.isnan(memory[50:].reshape(4, 6))
+    assert found[1].all()
+    assert not found[[0, 2, 3]].any()
+
+
+@pytest.mark.parametrize(("m", "n"), [(64, 48), (40, 96)])
+def test_cuts_change_no_bit(m, n, monkeypatch):
+    k = 300
+    memory = np.random.default_rng(0).standard_normal(m * k + k * n + m * n).astype(np.float32)
+    whole = Instruction(GEMM, (sgemm_address(), 0, 0, m, n, k, 0, k, m * k, n, 0, m * k + k * n, n), "matmul")
+    ends = []
+    for parts in (1, 2, 3):
+        monkeypatch.setattr(tiles, "LEAST", 0)
+        monkeypatch.setattr(tiles, "PRODUCT", ((1.0, parts),))
+        cut = tiles.tiled([whole])[0]
+        assert len(cut) == parts
+        for tile in cut:
+            call(memory, tile.operands)
+        ends.append(memory[m * k + k * n :].copy())
+    np.testing.assert_array_equal(ends[0], ends[1])
+    np.testing.assert_array_equal(ends[0], ends[2])
+
+
+SHORT = """
+import llvmlite.binding as llvm
+features = llvm.get_host_cpu_features()
+features["avx512f"] = False
+llvm.get_host_cpu_features = lambda: features
+import sys
+sys.path.insert(0, {here!r})
+import test_blocks
+from flux_core.engine.kernels import blocks
+assert blocks.LANES == 8
+for ta in (0, 1):
+    for m, n, k in ((1, 1, 1), (7, 17, 5), (13, 33, 257), (6, 16, 3), (12, 40, 300)):
+        test_blocks.check(m, n, k, ta, 0)
+        test_blocks.check(m, n, k, ta, 1)
+"""
+
+
+def test_short_vectors(tmp_path, request):
+    """The blocks of a machine with vectors of half the length."""
+    code = SHORT.format(here=str(request.path.parent))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"FLUXRUN_CACHE": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
