@@ -75,9 +75,11 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
     try:
         graph = from_plain(data["graph"], params)
         shape, dtype, loss = data["inputs"]["shape"], data["inputs"]["dtype"], data["loss"]
+        lengths = data["inputs"].get("lengths", False)
         if graph.arity != 1 or dtype not in ("float32", "int64") or not all(type(n) is int and n > 0 for n in shape):
             raise ValueError("this is no model of one input")
-        lengths = data["inputs"].get("lengths", False)
+        if type(lengths) is not bool:
+            raise ValueError("its inputs have lengths or not")
         return Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the model in the checkpoint is damaged: {error}") from None

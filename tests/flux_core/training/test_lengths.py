@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from flux_core.data import Dataset, Examples, Preprocessing, Scale
-from flux_core.errors import DataError, Diverged, GraphError
+from flux_core.engine.lower import CannotLowerError
+from flux_core.errors import CheckpointError, DataError, Diverged, GraphError
 from flux_core.interpreter import interpret
 from flux_core.layers import LOSSES, Affine, Chain, Last, TimeMean, gru, initialise, lstm
 from flux_core.ops import flatten
 from flux_core.optim import adam
 from flux_core.passes import laid_out
-from flux_core.training import Fit, Plan, loop
+from flux_core.training import Fit, Plan, checkpoint, load, loop
 from flux_core.training import metrics as metrics_module
 from flux_core.training import on_tape as on_tape_module
 
@@ -210,3 +211,50 @@ def test_lengths_that_cannot_be(lengths, message):
     train = sequences().train
     with pytest.raises(DataError, match=message):
         Examples(train.x, train.y, lengths=lengths)
+
+
+def kept(tmp_path, dataset, stepwise):
+    path = tmp_path / "last.safetensors"
+    fit = outcome(dataset, "cross_entropy", stepwise)[2]
+    checkpoint.write(path, fit.state().tensors, fit.state().meta)
+    return fit, path
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_a_loaded_model_reads_sequences_as_if_alone(tmp_path, monkeypatch, stepwise, compiled):
+    if not compiled:
+        monkeypatch.setattr("flux_core.engine.compiled.Compiled", refuse)
+    dataset = sequences(stepwise=stepwise)
+    fit, path = kept(tmp_path, dataset, stepwise)
+    trained, part = load(path), dataset.valid
+    assert (trained.model.lengths, trained.model.stepwise) == (True, stepwise)
+    found = trained.outputs(np.where(np.isin(part.x, 0), np.nan, part.x), part.lengths)
+    for i, n in enumerate(part.lengths):
+        alone = interpret(laid_out(fit.model), (part.x[i : i + 1, :n],))[0]
+        np.testing.assert_allclose(found[i, :n] if stepwise else found[i], alone, atol=1e-5)
+    whole = trained.outputs(part.x)
+    np.testing.assert_allclose(whole, interpret(laid_out(fit.model), (part.x,)), atol=1e-5)
+
+
+def refuse(*arguments):
+    raise CannotLowerError("not now")
+
+
+def test_a_model_without_lengths_takes_none(tmp_path):
+    dataset = sequences()
+    plain = {n: dataclasses.replace(getattr(dataset, n), lengths=None) for n in ("train", "valid", "test")}
+    _, path = kept(tmp_path, dataclasses.replace(dataset, **plain), False)
+    trained = load(path)
+    assert not trained.model.lengths
+    with pytest.raises(DataError, match="trained without lengths"):
+        trained(dataset.valid.x, dataset.valid.lengths)
+
+
+def test_a_checkpoint_whose_lengths_are_damaged(tmp_path):
+    fit, path = kept(tmp_path, sequences(), False)
+    state = fit.state()
+    state.meta["model"]["inputs"]["lengths"] = "some"
+    checkpoint.write(path, state.tensors, state.meta)
+    with pytest.raises(CheckpointError, match="lengths or not"):
+        load(path)
