@@ -128,7 +128,7 @@ def _gemms(one: Any) -> list[Gemm]:
 
 def _gemm(operands: Sequence[int], times: int) -> Gemm:
     _, ta, tb, m, n, k, *_ = operands
-    return Gemm(m, n, k, bool(ta), bool(tb), times)
+    return Gemm(m, n, k, bool(ta), tb == 1, times)
 
 
 def _timed(calls: Sequence[Callable[[], None]]) -> float:

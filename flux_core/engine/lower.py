@@ -53,6 +53,7 @@ class Context:
     seed: int
     step_place: int
     lead: Mapping[Node, int] = field(default_factory=dict)  # how far the rows of parts of wider arrays lie apart
+    room: Callable[[int], int] = lambda size: 0  # where so many numbers of memory are, for as long as the tape lives
 
     def shape(self, node: Node) -> Shape:
         """The shape of an array."""

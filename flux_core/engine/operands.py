@@ -27,6 +27,7 @@ OPERANDS: dict[str, str] = {
     "log_softmax": "@x @y rows n",
     "loss_sum": "@loss @sums groups @lengths",
     "one_hot": "@ids @y rows n",
+    "pack": "@B ldb tb k n @panels",
     "pick": "@x @ids @y rows n",
     "reduce_max": "@x @y outer n inner",
     "reduce_sum": "@x @y outer n inner divisor",

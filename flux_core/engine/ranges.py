@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from flux_core.engine.kernels.panels import PANEL
 from flux_core.engine.lower import Instruction
 
 NUMBERS = 16  # what an update reads of its numbers: at most a line
@@ -107,9 +108,19 @@ def _gemm(*operands: int) -> list[Range]:
     _, ta, tb, m, n, k, a, lda, b, ldb, _, c, ldc = operands
     return [
         _box(a, k, m, lda) if ta else _box(a, m, k, lda),
-        _box(b, n, k, ldb) if tb else _box(b, k, n, ldb),
+        _panels(b, k, n) if tb == 2 else _box(b, n, k, ldb) if tb else _box(b, k, n, ldb),
         _box(c, m, n, ldc, True),
     ]
+
+
+def _panels(b: int, k: int, n: int, written: bool = False) -> Range:
+    """A packed matrix."""
+    return Range(b, 1, 1, -(-n // PANEL) * PANEL * k, written)
+
+
+def _pack(*operands: int) -> list[Range]:
+    b, ldb, tb, k, n, target = operands
+    return [_box(b, n, k, ldb) if tb else _box(b, k, n, ldb), _panels(target, k, n, True)]
 
 
 def _copy(x: int, y: int, *axes: int) -> list[Range]:
@@ -163,6 +174,7 @@ TOUCHES: dict[str, Callable[..., list[Range]]] = {
         *(_read(table, rows * n), _read(ids, 2 * count), _write(y, count * n))
     ],
     "gemm": _gemm,
+    "pack": _pack,
     "log_softmax": _by_rows,
     "loss_sum": lambda loss, sums, groups, lengths: [_read(loss, 1), _read(lengths, 2 * groups), _write(sums, 4)],
     "one_hot": lambda ids, y, rows, n: [_read(ids, 2 * rows), _write(y, rows * n)],

@@ -10,13 +10,17 @@ kernel knows of loops, and a loop over more steps is the same few rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from flux_core.engine.kernel import Kernel
+from flux_core.engine.kernels.panels import NARROW, PANEL
 from flux_core.engine.lower import CannotLowerError, Context, Instruction, copied, lower
 from flux_core.ir import Graph, Node, topological
-from flux_core.passes import TypeTree
+from flux_core.passes import Type, TypeTree
 from flux_core.passes.loops import Loop
 from flux_core.passes.schedule import units
+
+FEW = 4  # steps, below which packing a matrix takes longer than it saves
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def lower_scan(scan: Node, loop: Loop, context: Context) -> list[Instruction | R
         found.append(copied(context.place(scan.inputs[i]), walk.before(i, 0), size))
     # a second step that never comes would read and write what is not the loop's
     first, second = (tuple(walk.instructions(t)) for t in (0, min(1, loop.steps - 1)))
+    found += walk.packs
     return [*found, Repeated(first, second, loop.steps, f"loop of {loop.steps} steps")]
 
 
@@ -51,21 +56,47 @@ def require_flat(graph: Graph) -> None:
 
 @dataclass(frozen=True)
 class _Walk:
-    """Where the values of a body lie at each step."""
+    """Where the values of a body lie at each step; `packs` are the matrices that all steps read, packed before."""
 
     scan: Node
     loop: Loop
     context: Context
+    packs: list[Instruction] = field(default_factory=list)
 
     def instructions(self, t: int) -> list[Instruction]:
         """The instructions of step `t`, counted in the order in which the steps run."""
         inside = replace(self.context, place=self.places(t), lead=self.loop.schedule.lead)
         found: list[Instruction] = []
         for node in self.loop.schedule.computed():
-            found += lower(node, inside)
+            made = lower(node, inside)
+            found += map(self._packed, made) if self._reads_fixed_matrix(node) else made
         for value, target in self.loop.copies:
             found.append(copied(inside.place(value), self._target(target.output, target.unit, t), target.unit))
         return found
+
+    def _reads_fixed_matrix(self, node: Node) -> bool:
+        """Whether a product reads a matrix that is the same at every step, often enough to be packed for it."""
+        if node.op not in ("matmul", "matmul_t") or self.loop.steps < FEW:
+            return False
+        matrix, varying = node.inputs[1], self.scan.attrs["states"] + self.scan.attrs["sequences"]
+        return matrix.op == "input" and matrix.attrs["index"] >= varying and len(self._shape(matrix)) == 2
+
+    def _shape(self, node: Node) -> tuple[int, ...]:
+        found = self._types[node]
+        assert isinstance(found, Type)
+        return found.shape
+
+    def _packed(self, product: Instruction) -> Instruction:
+        """A product that reads its matrix in panels; one that reads a narrow one where it lies needs none."""
+        blas, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc = product.operands
+        if not tb and ldb <= NARROW:
+            return product
+        source = (b, ldb, tb, k, n)
+        known = next((pack.operands[-1] for pack in self.packs if pack.operands[:-1] == source), None)
+        if known is None:
+            known = self.context.room(-(-n // PANEL) * PANEL * k)
+            self.packs.append(Instruction(Kernel.written("pack", "gemm"), (*source, known), "pack"))
+        return replace(product, operands=(blas, ta, 2, m, n, k, a, lda, known, PANEL, beta, c, ldc))
 
     def places(self, t: int) -> Callable[[Node], int]:
         """Where each value of the body lies at step `t`."""

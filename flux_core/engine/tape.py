@@ -104,7 +104,8 @@ class Tape:
             flat = np.ascontiguousarray(value, kind).reshape(-1).view(np.float32)
             self.constants[start : start + flat.size] = flat
         self._param_place, self._result_place = param_place, result_place
-        context = Context(self.place, layout.types, seed, step_place, layout.schedule.lead)
+        self.rooms: list[Flat] = []
+        context = Context(self.place, layout.types, seed, step_place, layout.schedule.lead, self._room)
         self.instructions: list[Instruction | Repeated] = []
         for node in layout.schedule.computed():
             if node.op == "scan":
@@ -131,6 +132,11 @@ class Tape:
             return self.place(owner) + shift
         own = self._result_place(owner)
         return (offset(self.workspace, self.base) + self.layout.offsets[owner] if own is None else own) + shift
+
+    def _room(self, size: int) -> int:
+        """Memory of the tape's own."""
+        self.rooms.append(aligned(size, np.float32))
+        return offset(self.rooms[-1], self.base)
 
 
 def offset(array: NDArray[np.generic], base: Flat) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from flux_core.engine.kernels.panels import PANEL
 from flux_core.engine.lower import Instruction
 
 LINE = 16  # float32 numbers in a 64-byte line: cuts of columns and of flat arrays fall between lines
@@ -95,12 +96,10 @@ def _product(instruction: Instruction) -> list[Instruction]:
             )
             for s, e in _ranges(m, parts, ROWS)
         ]
+    along = (1, ldb, k)[tb]  # from a column of B to the next; panels lie k rows apart
     return [
-        replace(
-            instruction,
-            operands=(blas, ta, tb, m, e - s, k, a, lda, b + s * (ldb if tb else 1), ldb, beta, c + s, ldc),
-        )
-        for s, e in _ranges(n, parts, LINE)
+        replace(instruction, operands=(blas, ta, tb, m, e - s, k, a, lda, b + s * along, ldb, beta, c + s, ldc))
+        for s, e in _ranges(n, parts, PANEL if tb == 2 else LINE)
     ]
 
 

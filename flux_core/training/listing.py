@@ -111,6 +111,8 @@ class _Regions:
                 meaning = "a state that is carried to the next minibatch"
             if region.startswith("rows"):
                 meaning = "how many examples a minibatch has, int64"
+            if region.startswith("panels"):
+                meaning = "a matrix that all steps of a loop read, packed"
             if region.startswith("scale"):
                 meaning = "units of a metric, float64"
             lines.append(f"  {region:<10} {_size(array):>12,}  {meaning}")

@@ -212,6 +212,7 @@ class TapeEngine(Engine):
             **{f"rows{rows}": count for rows, count in self.measurements.counts.items()},
             "first": self._carries[True].first,
             "zero": self._zero,
+            **{f"panels{i}": room for i, room in enumerate(assembly.tape.rooms)},
             **{f"state{i}": state.reshape(-1) for i, state in enumerate(self._carries[True].states)},
             **{f"scale{i}": scale for i, scale in enumerate(self.measurements.scales)},
         }

@@ -2,7 +2,11 @@
 
 A BLAS packs both matrices before it multiplies. Of matrices as small as those of most layers that is a third of its
 time; read where they lie they are quicker, as long as the rows of B do not lie so far apart that they push each
-other out of the cache. B transposed is always packed, and so the BLAS' business.
+other out of the cache. A B that many products read, as in a loop, is packed once by `pack`, panel by panel:
+
+    B  ┌────┬────┬──┐      ┌────┐┌────┐┌────┐
+       │ 0  │ 1  │2 │  →   │ 0  ││ 1  ││ 2  │      each k rows of 32 floats, without gaps
+       └────┴────┴──┘      └────┘└────┘└────┘
 
 BLAS counts by columns: the row-major product C = A B is, to it, Cᵀ = Bᵀ Aᵀ, so the operands change places. Its
 scalars are passed by address, which is why they are boxed on the stack.
@@ -18,10 +22,10 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from flux_core.engine.kernels.blocks import product
+from flux_core.engine.kernels.panels import NARROW, PANEL
 from flux_core.engine.kernels.pointers import at, floats
 
 types: Any = import_module("numba.types")
-NARROW = 512  # floats in a row of B
 
 
 def _sgemm(
@@ -64,13 +68,16 @@ sgemm: Any = intrinsic(_sgemm)
 
 
 def gemm(arena: Any, operands: Any) -> None:
-    """operands: sgemm, transpose A, transpose B, m, n, k, A, its row length, B, its row length, beta, C, its row
-    length; C (m, n) and k are those of the product, row-major."""
-    m, n, k, lda, ldb = operands[3], operands[4], operands[5], operands[7], operands[9]
-    if not operands[2] and ldb <= NARROW and k > 0:
+    """operands: sgemm, transpose A, transpose B (or 2: B is packed), m, n, k, A, its row length, B, its row length,
+    beta, C, its row length; C (m, n) and k are those of the product, row-major."""
+    m, n, k, lda, ldb, packed = operands[3], operands[4], operands[5], operands[7], operands[9], operands[2] == 2
+    if operands[2] != 1 and (packed or ldb <= NARROW) and k > 0:
         down, along = (1, lda) if operands[1] else (lda, 1)
-        a, b, c = at(arena, operands[6]), at(arena, operands[8]), at(arena, operands[11])
-        product(a, down, along, b, ldb, c, operands[12], m, n, k, operands[10])
+        width, j = PANEL if packed else n, 0
+        while j < n:
+            a, b, c = at(arena, operands[6]), at(arena, operands[8] + j * k), at(arena, operands[11] + j)
+            product(a, down, along, b, ldb, c, operands[12], m, min(width, n - j), k, operands[10])
+            j += width
         return
     sgemm(
         operands[0],
@@ -88,3 +95,17 @@ def gemm(arena: Any, operands: Any) -> None:
         at(arena, operands[11]),
         np.int32(operands[12]),
     )
+
+
+def pack(arena: Any, operands: Any) -> None:
+    """operands: B, its row length, transposed, k, n, target: the columns of B (k, n) in panels."""
+    ldb, k, n = operands[1], operands[3], operands[4]
+    for j in range(n):
+        column = operands[5] + j // PANEL * PANEL * k + j % PANEL
+        if operands[2]:
+            b = at(arena, operands[0] + j * ldb)
+            for i in range(k):
+                arena[column + i * PANEL] = b[i]
+        else:
+            for i in range(k):
+                arena[column + i * PANEL] = arena[operands[0] + i * ldb + j]

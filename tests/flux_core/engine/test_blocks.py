@@ -47,6 +47,25 @@ def test_every_edge(ta, beta):
         check(17, 20, k, ta, beta, gap=5)
 
 
+@pytest.mark.parametrize("transposed", [0, 1])
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (7, 33, 5), (9, 64, 300), (32, 70, 17)])
+def test_packed(m, n, k, transposed):
+    """B in panels gives what B where it lies does, to the bit."""
+    rng = np.random.default_rng([m, n, k])
+    a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
+    panels = -(-n // 32) * 32 * k
+    lies = b.T if transposed else b
+    sizes = np.cumsum([0, m * k, k * n, panels, m * n])
+    memory = np.concatenate([a.ravel(), lies.ravel(), np.full(panels + 2 * m * n, np.nan, np.float32)])
+    pack = default_store().function(Kernel.written("pack", "gemm"))
+    words = np.array([sizes[1], k if transposed else n, transposed, k, n, sizes[2]], np.int64)
+    pack(memory.ctypes.data, words.ctypes.data)
+    call(memory, (sgemm_address(), 0, 2, m, n, k, 0, k, sizes[2], 32, 0, sizes[3], n))
+    memory[sizes[1] : sizes[2]] = b.ravel()
+    call(memory, (sgemm_address(), 0, 0, m, n, k, 0, k, sizes[1], n, 0, sizes[4], n))
+    np.testing.assert_array_equal(memory[sizes[3] : sizes[4]], memory[sizes[4] :])
+
+
 def test_nothing_to_sum_is_zero():
     memory = np.ones(16, np.float32)
     call(memory, (sgemm_address(), 0, 0, 2, 3, 0, 0, 1, 0, 3, 0, 4, 3))
