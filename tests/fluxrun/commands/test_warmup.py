@@ -45,8 +45,8 @@ def lowered(monkeypatch, config, *overrides):
     found = set()
     assembled = on_tape.TapeEngine._assembled
 
-    def note(engine, types, rows, training):
-        made = assembled(engine, types, rows, training)
+    def note(engine, types, training):
+        made = assembled(engine, types, training)
         found.update(kernel.key for kernel in kernels_of((*made.before, *made.after)))
         return made
 
