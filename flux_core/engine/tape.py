@@ -170,22 +170,22 @@ def kernels_of(instructions: Iterable[Instruction | Repeated]) -> list[Kernel]:
     return found
 
 
-def encode(instructions: Sequence[Instruction | Repeated], store: Store, base: Flat) -> Code:
-    """Instructions as machine words; `base` is the array that places count from.
+def encode(instructions: Sequence[Instruction | Repeated], store: Store, base: Flat, threads: int = 2) -> Code:
+    """Instructions as machine words for at most so many threads; `base` is the array that places count from.
 
     The flag stands at the first tile of every stage before which threads must meet. Kernels are loaded, or
     compiled once.
     """
     kernels = kernels_of(instructions)
     addresses = dict(zip(kernels, store.load(kernels), strict=True))
-    plain = iter(tiled([one for one in instructions if isinstance(one, Instruction)]))
+    plain = iter(tiled([one for one in instructions if isinstance(one, Instruction)], threads))
     rows: list[NDArray[np.int64]] = []
     tables: list[NDArray[np.int64]] = []
     for looping, group in groupby(instructions, lambda one: isinstance(one, Repeated)):
         if looping:
             for loop in group:
                 assert isinstance(loop, Repeated)
-                table, length = _table(loop, addresses)
+                table, length = _table(loop, addresses, threads)
                 tables.append(table)
                 header = np.zeros((1, WIDTH), np.int64)
                 place = offset(table, base)
@@ -214,13 +214,13 @@ def _rows(
     return rows
 
 
-def _table(loop: Repeated, addresses: Mapping[Kernel, int]) -> tuple[NDArray[np.int64], int]:
+def _table(loop: Repeated, addresses: Mapping[Kernel, int], most: int) -> tuple[NDArray[np.int64], int]:
     """The table of a loop and the number of rows of one step.
 
     Threads meet where the first step or, following it, the second one needs it; what holds for a step and the next
     holds for all.
     """
-    first, second = tiled(loop.first), tiled(loop.second)
+    first, second = tiled(loop.first, most), tiled(loop.second, most)
     found = meetings([*first, *second])
     meets = [a or b for a, b in zip(found[: len(first)], found[len(first) :], strict=True)]
     rows, strides = _rows(first, meets, addresses), _rows(second, meets, addresses)

@@ -4,10 +4,11 @@
     relu (1024, 1024)        →   half the rows each: of what the same tile of the product wrote
     update of 10 M           →   four ranges
 
-Because the cuts do not depend on the number of threads, neither does any bit of the result. Everything that has rows
-and columns is cut along the longer side of its result: there a cut of a product costs the least, and what is done to
-the product afterwards, element by element, is cut like it, so that no thread waits for another in between.
-Instructions behind which no thread could wait long enough to pay are not cut, and stay on thread 0.
+Because cuts that could change a bit do not depend on the number of threads, neither does any bit of the result.
+Everything that has rows and columns is cut along the longer side of its result: there a cut of a product costs the
+least, and what is done to the product afterwards, element by element, is cut like it, so that no thread waits for
+another in between. Instructions behind which no thread could wait long enough to pay are not cut, and stay on
+thread 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flux_core.engine.kernels.panels import PANEL
+from flux_core.engine.kernels.panels import NARROW, PANEL
 from flux_core.engine.lower import Instruction
 
 LINE = 16  # float32 numbers in a 64-byte line: cuts of columns and of flat arrays fall between lines
@@ -38,10 +39,24 @@ ROWWISE = {
 }
 
 
-def tiled(instructions: Sequence[Instruction]) -> list[list[Instruction]]:
-    """Each instruction as its tiles, which write disjoint memory."""
+def tiled(instructions: Sequence[Instruction], threads: int = 2) -> list[list[Instruction]]:
+    """Each instruction as its tiles, which write disjoint memory.
+
+    For one thread alone only what a cut could change is cut: a BLAS sums in an order that depends on sizes.
+    """
     pays = sum(map(_work, instructions)) >= LEAST
-    return [[_flat(tile) for tile in (_tiles(whole) if pays else [whole])] for whole in instructions]
+    return [
+        [_flat(tile) for tile in (_tiles(whole) if pays and (threads > 1 or _by_blas(whole)) else [whole])]
+        for whole in instructions
+    ]
+
+
+def _by_blas(instruction: Instruction) -> bool:
+    """Whether a product is the BLAS' business."""
+    if instruction.kernel.name != "gemm":
+        return False
+    transposed, ldb = instruction.operands[2], instruction.operands[9]
+    return transposed == 1 or (transposed == 0 and ldb > NARROW)
 
 
 def _work(instruction: Instruction) -> float:

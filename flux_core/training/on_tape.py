@@ -304,7 +304,8 @@ class TapeEngine(Engine):
         key = (rows, training)
         if key not in self._programs:
             assembly = self.assembly(examples, rows, training)
-            before, after = (encode(part, self.store, self.arena.x) for part in (assembly.before, assembly.after))
+            parts = (assembly.before, assembly.after)
+            before, after = (encode(part, self.store, self.arena.x, self.threads) for part in parts)
             words = np.concatenate([before.rows, after.rows])
             crew = Crew(min(self.threads, max(before.tiles, after.tiles)))
             self._programs[key] = Program(assembly, words, len(before.rows), before.tables, crew)

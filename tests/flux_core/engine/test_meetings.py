@@ -1,5 +1,7 @@
 """Where threads meet: enough that no order of the tiles between two meetings changes a bit, and nowhere else."""
 
+import ast
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +12,7 @@ from flux_core.engine import meetings as module
 from flux_core.engine import tiles
 from flux_core.engine.arena import aligned
 from flux_core.engine.compiled import Compiled
+from flux_core.engine.elementwise import FUNCTIONS, elementwise_kernel
 from flux_core.engine.kernel import Kernel
 from flux_core.engine.lower import Instruction
 from flux_core.engine.meetings import clash, meetings
@@ -237,3 +240,37 @@ def test_sum_of_squares_and_update_are_cut_without_a_change_of_bits(monkeypatch)
     assert ends[0][4 * size + 32 :][:2].view(np.float64)[0] == pytest.approx(
         np.sum(start[1].astype(np.float64) ** 2), rel=1e-12
     )
+
+
+FORMULAS = [
+    *sorted({op.kernel.formula for op in TABLE.values() if op.kernel.kind == "elementwise" and not op.attrs}),
+    "a0 + a1 * a2 * (a3 - a4 * a4)",  # of recurrent layers
+    "sigmoid(a0 + a1 + a2) * tanh(a3 + a4 + a0)",
+    "a0 * a1 + a2 * a3",
+    "a0 * a1 * (a2 - a1)",
+    "maximum(a0, 0) + log1p(exp(-absolute(a0))) - a0 * a1",
+]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_an_element_is_the_same_wherever_a_cut_falls(formula):
+    """In the vectors of one long row, or in what is left behind them in a short one."""
+    names = sorted({n.id for n in ast.walk(ast.parse(formula)) if isinstance(n, ast.Name)} - set(FUNCTIONS))
+    for i, name in enumerate(names):
+        formula = re.sub(rf"\b{name}\b", f"a{i}", formula)
+    kernel = elementwise_kernel(formula, "f" * len(names))
+    size = 1000
+    memory = aligned((len(names) + 2) * size, np.float32)
+    memory[: len(names) * size] = np.random.default_rng(0).uniform(0.1, 3, len(names) * size)
+    run = default_store().function(kernel)
+
+    def piece(out, begin, end):
+        places = [i * size + begin for i in range(len(names))]
+        words = [*places, out + begin, 1, end - begin, *[end - begin] * (len(names) + 1)]
+        run(memory.ctypes.data, np.array(words, np.int64).ctypes.data)
+
+    first, second = len(names) * size, (len(names) + 1) * size
+    piece(first, 0, size)
+    for begin, end in pairwise([0, 16, 32, 48, 112, 128, 400, 464, 480, 992, size]):
+        piece(second, begin, end)
+    np.testing.assert_array_equal(memory[first:second].view(np.int32), memory[second:].view(np.int32))
