@@ -185,12 +185,6 @@ class _Legaliser:
         numbers = self.number([rate, 1 / (1 - rate)])
         return self.made(node.op, [inputs[0], numbers], self.old[node], node, path=node.attrs["path"])
 
-    def legal_tuple_sum(self, node: Node, inputs: tuple[Node, ...]) -> Node:
-        """The gradient of an array that nothing leads to; of a tuple it has no kernel."""
-        if len(inputs) > 1 or not isinstance(self.types[inputs[0]], Type):
-            return self.made(node.op, inputs, self.old[node], node, **node.attrs)
-        return self.legal_zeros_like(node, inputs)
-
     def legal_zeros_like(self, node: Node, inputs: tuple[Node, ...]) -> Node:
         return self.made("broadcast", [self.number(0.0)], self.old[node], node)
 

@@ -120,8 +120,13 @@ class _Lift:
             return found.outer
 
         for node in self.order:
-            if node in self.sunk:
-                sunk[node] = _at_all_steps(node, [everywhere(x) for x in node.inputs])
+            if node in self.sunk:  # what is fixed is read as it is, also where the loop gives it out at every step
+                known = [self.values[x] for x in node.inputs]
+                operands = [
+                    _outer(found) if found.kind == "fixed" else everywhere(x)
+                    for x, found in zip(node.inputs, known, strict=True)
+                ]
+                sunk[node] = _at_all_steps(node, operands)
         trajectories = [get(loop, i) for i in range(self.states)]
         return pack(*trajectories, *(everywhere(node) for node in outputs[self.states :]))
 
@@ -140,7 +145,7 @@ class _Lift:
             return Value("fixed", node, rank_of(node))
         operands = [self.values[x] for x in node.inputs]
         kinds = {operand.kind for operand in operands}
-        if node.op in TABLE and node.op not in RANDOM and kinds == {"fixed"}:
+        if node.op in TABLE and kinds == {"fixed"}:
             outer = Node(node.op, tuple(_outer(operand) for operand in operands), node.attrs, node.origin)
             return Value("fixed", outer, rank_of(outer))
         rank = _rank(node, operands)

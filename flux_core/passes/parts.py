@@ -48,6 +48,20 @@ def part_of(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...], t
     return begin, part.shape, part.strides
 
 
+def columns_named(shape: tuple[int, ...], index: Any) -> tuple[int, int] | None:
+    """The first and behind the last of the neighbouring columns of all rows that `index` names, if it names such.
+
+    >>> columns_named((4, 6), (Ellipsis, slice(2, 5))), columns_named((4, 6), (slice(None), slice(None, None, -1)))
+    ((2, 5), None)
+    """
+    if not prod(shape):
+        return None
+    begin, sizes, strides = part_of(shape, index)
+    if len(sizes) != len(shape) or sizes[:-1] != shape[:-1] or strides != _dense(shape):
+        return None
+    return begin, begin + sizes[-1]
+
+
 def is_view(node: Node, types: Mapping[Node, TypeTree]) -> bool:
     """Whether a node's value lies as it is, without gaps, in the memory of its first operand."""
     if node.op in VIEWS:
@@ -88,12 +102,10 @@ def columns_of(order: Sequence[Node], types: Mapping[Node, TypeTree], fixed: Set
 def _sliced(node: Node, types: Mapping[Node, TypeTree]) -> Columns | None:
     """Neighbouring columns of all rows, if that is what a slice names."""
     whole = types[node.inputs[0]]
-    if not isinstance(whole, Type) or whole.kind != "float" or not prod(whole.shape):
+    if not isinstance(whole, Type) or whole.kind != "float":
         return None
-    begin, sizes, strides = part_of(whole.shape, node.attrs["index"])
-    if len(sizes) != len(whole.shape) or sizes[:-1] != whole.shape[:-1] or strides != _dense(whole.shape):
-        return None
-    return Columns(node.inputs[0], begin, whole.shape[-1])
+    named = columns_named(whole.shape, node.attrs["index"])
+    return None if named is None else Columns(node.inputs[0], named[0], whole.shape[-1])
 
 
 def _filled(

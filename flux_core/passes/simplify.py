@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Sequence
+from functools import reduce
 from math import prod
+from operator import add
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from flux_core.errors import FluxError
-from flux_core.ir import Graph, Node, constant, get, input_node, pack, rewrite, topological
+from flux_core.ir import Graph, Node, as_node, constant, get, input_node, pack, rewrite, topological
 from flux_core.ir.walk import with_inputs
-from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of
+from flux_core.ops import RANDOM, SHAPE_ONLY, TABLE, operands_of, zeros_like
 from flux_core.ops.shape import order_of
 from flux_core.passes.infer import Type, TypeTree, body_inputs, infer_types, type_of
+from flux_core.passes.parts import columns_named
 
 FOLDED = 4096  # elements: a larger constant costs more memory than it saves work
 
@@ -111,17 +114,9 @@ def _tiled(node: Node, type_of: TypeOf) -> Node | None:
 
 
 def _columns(node: Node, type_of: TypeOf) -> tuple[int, int] | None:
-    """The columns of the last axis that an index names, if it names nothing else."""
-    index, whole = node.attrs["index"], type_of(node)
-    if not index or not isinstance(whole, Type) or not isinstance(index[-1], slice):
-        return None
-    rest = index[:-1]
-    if Ellipsis in rest:
-        rest = tuple(part for part in rest if part is not Ellipsis)
-    elif len(index) != len(whole.shape):
-        return None
-    begin, end, step = index[-1].indices(whole.shape[-1])
-    return (begin, end) if step == 1 and all(part == slice(None) for part in rest) else None
+    """The columns of zeros into which something was written, if it fills these and nothing else."""
+    whole = type_of(node)
+    return columns_named(whole.shape, node.attrs["index"]) if isinstance(whole, Type) else None
 
 
 def _element(node: Node, type_of: TypeOf) -> Node | None:
@@ -165,6 +160,14 @@ def _added_by_id(node: Node, type_of: TypeOf) -> Node | None:
     return Node("scatter", (dy, x.inputs[0], w), origin=node.origin)
 
 
+def _of_arrays(node: Node, type_of: TypeOf) -> Node | None:
+    """The gradients that arrived at a value which turns out to be no tuple."""
+    like, *parts = node.inputs
+    if not isinstance(type_of(like), Type):
+        return None
+    return reduce(add, parts) if parts else as_node(zeros_like(like))
+
+
 IDENTITIES: dict[str, Sequence[Identity]] = {
     "add": [_neutral(0.0, (0, 1)), _tiled],
     "subtract": [_neutral(0.0, (1,))],
@@ -185,6 +188,7 @@ IDENTITIES: dict[str, Sequence[Identity]] = {
     "flatten": [_same_type],
     "expect": [_same_type],
     "expect_like": [_same_type],
+    "tuple_sum": [_of_arrays],
     "sum": [lambda node, type_of: _same_type(node, type_of) if node.attrs["axis"] == () else None],
 }
 

@@ -15,6 +15,7 @@ from flux_core.ir import Graph, Node, rewrite, topological
 from flux_core.ir.walk import with_inputs
 from flux_core.ops import TABLE
 from flux_core.passes.infer import Type, TypeTree
+from flux_core.passes.parts import columns_named
 
 
 def split(graph: Graph, types: Mapping[Node, TypeTree]) -> tuple[Graph, dict[Node, TypeTree]]:
@@ -59,47 +60,38 @@ def _disjoint(node: Node, readers: set[Node], types: Mapping[Node, TypeTree]) ->
         return False
     total = 0
     for reader in readers:
-        part = types[reader]
-        if reader.op != "slice" or not isinstance(part, Type) or not _is_of_columns(reader, types):
+        columns = _sliced(reader, types) if reader.op == "slice" else None
+        if columns is None:
             return False
-        total += part.shape[-1]
+        total += columns[1] - columns[0]
     return total <= whole.shape[-1]
 
 
 def _behind(op: Node, part: Node, types: dict[Node, TypeTree]) -> Node:
     """The op on the columns that a slice names."""
-    columns = part.attrs["index"][-1]
+    columns = _sliced(part, types)
+    assert columns is not None  # else the op would not have been chosen
     operands = []
     for x in op.inputs:
         found = types[x]
         assert isinstance(found, Type)  # an elementwise op reads arrays
-        operands.append(_columns(x, found, range(*columns.indices(found.shape[-1])), types) if _wide(found) else x)
+        wide = found.shape and found.shape[-1] != 1
+        operands.append(_columns(x, found, *columns, types) if wide else x)
     made = Node(op.op, tuple(operands), op.attrs, op.origin)
     types[made] = types[part]
     return made
 
 
-def _wide(found: Type) -> bool:
-    return bool(found.shape) and found.shape[-1] != 1
-
-
-def _columns(x: Node, found: Type, chosen: range, types: dict[Node, TypeTree]) -> Node:
+def _columns(x: Node, found: Type, begin: int, end: int, types: dict[Node, TypeTree]) -> Node:
     """Some columns of a value; of columns of another value, columns of that one."""
-    while x.op == "slice" and _is_of_columns(x, types):
-        whole = types[x.inputs[0]]
-        assert isinstance(whole, Type)  # a slice is of an array
-        first = range(*x.attrs["index"][-1].indices(whole.shape[-1]))
-        chosen, x = first[chosen.start : chosen.stop : chosen.step], x.inputs[0]
-    index = (Ellipsis, slice(chosen.start, chosen.stop, chosen.step))
-    made = Node("slice", (x,), MappingProxyType({"index": index}), x.origin)
-    types[made] = Type((*found.shape[:-1], len(chosen)), found.kind)
+    while x.op == "slice" and (outer := _sliced(x, types)) is not None:
+        begin, end, x = outer[0] + begin, outer[0] + end, x.inputs[0]
+    made = Node("slice", (x,), MappingProxyType({"index": (Ellipsis, slice(begin, end))}), x.origin)
+    types[made] = Type((*found.shape[:-1], end - begin), found.kind)
     return made
 
 
-def _is_of_columns(x: Node, types: Mapping[Node, TypeTree]) -> bool:
-    """Whether a slice names columns of the last axis and nothing else."""
-    part, whole, index = types[x], types[x.inputs[0]], x.attrs["index"]
-    if not isinstance(part, Type) or not isinstance(whole, Type) or not isinstance(index[-1], slice):
-        return False
-    last = Ellipsis in index or len(index) == len(whole.shape)
-    return last and len(part.shape) == len(whole.shape) and part.shape[:-1] == whole.shape[:-1]
+def _sliced(x: Node, types: Mapping[Node, TypeTree]) -> tuple[int, int] | None:
+    """The columns that a slice names, if it names neighbouring ones of all rows and nothing else."""
+    whole = types[x.inputs[0]]
+    return columns_named(whole.shape, x.attrs["index"]) if isinstance(whole, Type) else None

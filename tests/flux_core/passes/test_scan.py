@@ -22,7 +22,8 @@ from flux_core.ir import (
     topological,
     values_of,
 )
-from flux_core.passes import Type, infer_types, lift, merged
+from flux_core.ops import Run
+from flux_core.passes import Type, infer_types, laid_out, lift, merged
 from flux_core.passes import scan_grad as scan_grad_module
 from flux_core.passes.grad import grad
 
@@ -196,8 +197,6 @@ def test_values_of_several_kinds():
 
 
 def test_dropout_of_inputs_is_drawn_for_all_steps_and_of_states_refused():
-    from flux_core.passes import laid_out
-
     h, x = (input_node(i) for i in range(2))
     good = scan(Graph(pack(h + ops.dropout(x, 0.5)), 2), [input_node(0)], [input_node(1)])
     laid = laid_out(Graph(final_state(good, 0), 2))
@@ -205,6 +204,32 @@ def test_dropout_of_inputs_is_drawn_for_all_steps_and_of_states_refused():
     bad = scan(Graph(pack(x + ops.dropout(h, 0.5)), 2), [input_node(0)], [input_node(1)])
     with pytest.raises(GraphError, match="dropout inside a recurrent model"):
         lift(Graph(final_state(bad, 0), 2))
+
+
+def test_dropout_of_weights_drops_the_same_at_every_step():
+    h, x, U = (input_node(i) for i in range(3))
+    weights = numbers(H, H)
+    loop = scan(Graph(pack(ops.tanh(x + h @ ops.dropout(U, 0.5))), 3), [input_node(0)], [input_node(1)], [weights])
+    whole, inputs = laid_out(Graph(get(loop, 0), 2)), [numbers(B, H, seed=1), numbers(T, B, H, seed=2)]
+    run = Run(training=True, seed=3, step=7)
+    mask = interpret(laid_out(Graph(ops.dropout(input_node(0), 0.5), 1)), [np.ones((H, H))], run=run)
+    assert 0 < (mask == 0).sum() < mask.size
+    for factor, found in ((1.0, interpret(whole, inputs)), (mask, interpret(whole, inputs, run=run))):
+        state = inputs[0]
+        for t in range(T):
+            state = np.tanh(inputs[1][t] + state @ (weights * factor))
+            np.testing.assert_allclose(found[t + 1], state, rtol=1e-10)
+
+
+def test_a_constant_that_a_step_gives_is_still_one_to_what_leaves_the_loop():
+    h, x, W, b = (input_node(i) for i in range(4))
+    after = ops.tanh(h + x)
+    body = Graph(pack(after, x, after @ W + b, b), 4)
+    loop = scan(body, [input_node(0)], [input_node(1)], [numbers(H, H), numbers(H)])
+    whole = Graph(pack(*(get(loop, i) for i in range(4))), 2)
+    inputs = [numbers(B, H, seed=1), numbers(T, B, H, seed=2)]
+    for ours, theirs in zip(interpret(lift(whole), inputs), interpret(whole, inputs), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_misfits_are_told():

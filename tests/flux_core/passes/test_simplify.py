@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from flux_core import ops
 from flux_core.interpreter import interpret
-from flux_core.ir import Graph, Node, call, constant, input_node, pack, param, to_text, topological
+from flux_core.ir import Graph, Node, call, constant, input_node, pack, param, rewrite, to_text, topological
+from flux_core.ir.walk import with_inputs
 from flux_core.layers import Affine, Chain, Dropout
 from flux_core.passes import Type, grad, laid_out, simplify
 from flux_core.passes.simplify import IDENTITIES
@@ -197,3 +198,21 @@ def test_squares_and_roots_are_no_powers() -> None:
         simple = simplify(graph, [Type((6,))])
         assert {n.op for n in topological(simple.output)} - {"input", "constant"} == left
         np.testing.assert_array_equal(interpret(simple, [value]), interpret(graph, [value]))
+
+
+def test_gradients_of_a_value_that_is_an_array_are_plainly_added():
+    x = input_node(0)
+    whole = grad(Graph(pack(x, x, input_node(1)), 3)).graph  # the third input leads nowhere
+    dy = pack(*(input_node(3 + i) for i in range(3)))
+
+    def opened(node, inputs):
+        return dy if node.op == "input" and node.attrs["index"] == 3 else with_inputs(node, inputs)
+
+    graph = Graph(rewrite([whole.output], opened)[0], 6)
+    simpler = simplify(graph, [Type((3, 4))] * 6)
+    assert "tuple_sum" not in {node.op for node in topological(simpler.output)}
+    xs = [X + i for i in range(6)]
+    (dx, dz, nothing), *_ = interpret(simpler, xs)
+    np.testing.assert_array_equal(dx, xs[3] + xs[4])
+    np.testing.assert_array_equal(dz, xs[5])
+    np.testing.assert_array_equal(nothing, np.zeros((3, 4)))

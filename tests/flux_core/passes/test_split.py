@@ -1,6 +1,7 @@
 """Elementwise ops on parts: the same values, and nothing written down that only parts are read of."""
 
 import numpy as np
+import pytest
 
 from flux_core import ops
 from flux_core.interpreter import interpret
@@ -48,31 +49,21 @@ def test_overlapping_parts_stay():
 def test_rows_and_steps_of_columns_stay():
     u, v = input_node(0), input_node(1)
     z = u * v
-    assert (
-        check(
-            Graph(
-                pack(
-                    z[1:],
-                ),
-                2,
-            ),
-            (3, 6),
-            (3, 6),
-        ).count("multiply")
-        == 1
-    )
-    assert (
-        check(
-            Graph(
-                pack(
-                    (u - v)[:, 0],
-                ),
-                2,
-            ),
-            (3, 6),
-            (3, 6),
-        ).count("subtract")
-        == 1
-    )
+    assert check(Graph(pack(z[1:]), 2), (3, 6), (3, 6)).count("multiply") == 1
+    assert check(Graph(pack((u - v)[:, 0]), 2), (3, 6), (3, 6)).count("subtract") == 1
     check(Graph(pack((u * v)[:, ::2]), 2), (3, 6), (3, 6))
     check(Graph(pack(ops.exp(u)[:, 1:5][:, 1:3]), 1), (3, 6))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.s_[:, ::-1],  # its end, put into a slice, would be the last column
+        np.s_[..., 2::-1],
+        np.s_[::-1, 0:3],  # columns, but of rows in another order
+        np.s_[::-1],
+    ],
+)
+def test_what_is_read_backwards_stays(index):
+    u, v = input_node(0), input_node(1)
+    assert check(Graph(pack((u + v)[index]), 2), (3, 6), (3, 6)).count("slice") == 1
