@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
@@ -97,14 +98,29 @@ def run() -> None:
     """Run the command line of this process."""
     for name in BLAS_THREADS:  # more threads would change the last bits of results, and small models take longer
         os.environ[name] = "1"
+    _fill_closed()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a training catches it, Ctrl-C just ends the process
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure:
-        reconfigure(errors="surrogateescape")  # paths come out as they came in, whatever the locale
+        codecs.register_error("fluxrun.bytes", _as_bytes)
+        reconfigure(errors="fluxrun.bytes")
     completing.mend_bash()
     _only(sys.argv[1:2])
     app()
+
+
+def _fill_closed() -> None:
+    """Put the null device where the caller closed a standard stream; else the next file that is opened comes there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _as_bytes(error: UnicodeError) -> tuple[bytes, int]:
+    """What a locale cannot say: paths come out as they came in, other characters in UTF-8."""
+    assert isinstance(error, UnicodeEncodeError)
+    return error.object[error.start : error.end].encode("utf-8", "surrogateescape"), error.end
 
 
 def _only(first: list[str]) -> None:

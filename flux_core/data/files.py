@@ -95,7 +95,7 @@ def fractions_of_main(
 
 def _near(path: Path) -> str | None:
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in path.parent.iterdir() if entry.exists()]  # no link into the void
     except OSError:
         return f"there is no folder {str(path.parent)!r}"
     close = difflib.get_close_matches(path.name, names, n=1)

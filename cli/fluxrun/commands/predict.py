@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def predict(
         from fluxrun.jobs.predict import check_output, write
         from fluxrun.jobs.predict import predict as say_what
         from fluxrun.render.stream import say
+        from fluxrun.render.text import write_text
         from fluxrun.spec.text import visible
 
         check_output(output)
@@ -39,7 +41,7 @@ def predict(
         for note in found.new.notes:
             say(f"note: {visible(note)}")
         if output is None:
-            print(found.table(), end="")
+            write_text([found.table().encode()], sys.stdout)
         else:
             write(found, Path(output))
             say(f"{visible(output)}: {len(found.values):,} predictions")

@@ -14,7 +14,15 @@ def load_either(which: str, overrides: Sequence[str], runs: Path) -> tuple[Loade
 
     A run's spec has what FLUXRUN_SET said when the run began. Raises SpecError, MissingFile, NoSuchRun.
     """
-    if which == "-" or Path(which).is_file():
+    if which == "-" or _is_text(Path(which)):
         return load(which, overrides), None
     run = find(runs, which, "config and no run")
     return load(str(run.folder / "resolved.yaml"), overrides, surrounding=False), run
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file is there that can be read; also a pipe, as in `fluxrun show <(...)`."""
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # a name that is too long
+        return False

@@ -181,6 +181,10 @@ def _path(place: Place, text: str, problems: Problems) -> object:
     path = str(place.source.directory / text)
     try:
         os.fsencode(os.path.abspath(path)).decode("utf-8")
+    except UnicodeEncodeError as error:
+        what = f"the locale's encoding ({error.encoding}) has no way to write this path"
+        problems.add(place, what, "set LC_ALL=C.UTF-8")
+        return FAILED
     except ValueError:
         problems.add(place, "a folder or file of this path has a name that is no UTF-8", "rename it")
         return FAILED

@@ -122,7 +122,7 @@ def _neighbours(path: Path) -> str | None:
     from fluxrun.spec.problems import near
 
     try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")][:1000]
+        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p.exists()][:1000]
     except (OSError, ValueError):
         return f"the directory {str(path.parent)!r} is not there either"
     return near(path.name, names)

@@ -93,6 +93,7 @@ def test_of_a_run(cli, folder):
     assert cli("graph", run, "--after", "tape").stdout == cli("graph", "small.yaml", "--after", "tape").stdout
     assert cli("graph", "last", "--after", "fuse").exit_code == 0
     assert cli("graph", "nothing").exit_code == exits.NO_INPUT
+    assert cli("graph", "n" * 5000).exit_code == exits.NO_INPUT
 
 
 def test_of_regressions(cli, folder):
