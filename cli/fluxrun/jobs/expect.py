@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from flux_core.errors import FluxError
 from fluxrun.spec.problems import listing, near
@@ -28,6 +31,17 @@ class UsageError(FluxError):
 
 class CannotCreate(FluxError):
     """A file is there already, or cannot be made."""
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[None]:
+    """Where a file is written: raises CannotCreate if it cannot be made, OSError if the disk is full or broken."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise CannotCreate(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from flux_core import fsio
 from flux_core.errors import GraphError
-from fluxrun.jobs.expect import UsageError
+from fluxrun.jobs.expect import CannotCreate, UsageError, creating
 from fluxrun.jobs.new_data import NewData, read_new
 from fluxrun.spec.load import load
 from fluxrun.store.listing import find
@@ -120,15 +120,23 @@ def _of_steps(found: Predictions) -> Predictions:
 
 
 def check_output(path: str | None) -> None:
-    """Raise UsageError, before anything is computed, for a file of a kind that is not written."""
-    if path is not None and Path(path).suffix not in FORMS:
+    """Raise UsageError, before anything is computed, for a file of a kind that is not written; CannotCreate for a
+    place where there can be no file."""
+    if path is None:
+        return
+    if Path(path).is_dir():
+        raise CannotCreate(f"{path}: there is a folder of this name already")
+    if not Path(path).parent.is_dir():
+        raise CannotCreate(f"{path}: there is no folder {str(Path(path).parent)!r}")
+    if Path(path).suffix not in FORMS:
         raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
 
 
 def write(predictions: Predictions, path: Path) -> None:
-    """Put the file in its place, whole or not at all. Raises OSError."""
+    """Put the file in its place, whole or not at all. Raises CannotCreate, OSError."""
     content = predictions.archive() if path.suffix == ".npz" else predictions.table().encode()
-    fsio.write_atomically(path, content)
+    with creating(path):
+        fsio.write_atomically(path, content)
 
 
 def _free(names: Iterable[str], taken: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from flux_core.data.profile import MARKS, Profile, Target, marks_of, profile, pr
 from flux_core.data.sniff import Dialect, sniff
 from flux_core.data.table import Table, read_table
 from flux_core.errors import DataError, SettingError
-from fluxrun.jobs.expect import CannotCreate, UsageError
+from fluxrun.jobs.expect import CannotCreate, UsageError, creating
 from fluxrun.spec.problems import near
 from fluxrun.spec.scalars import scalar
 from fluxrun.spec.schema.root import NAME
@@ -54,6 +54,8 @@ class Examined:
 
 def examine(path: Path, target: str) -> Examined:
     """Read a table and decide what each column is. Raises MissingFile, DataError, UsageError without such a target."""
+    if path.is_fifo():
+        raise UsageError(f"{path}: a pipe cannot be read twice, and trained on later: save it as a file")
     dialect = sniff(path, target)
     table = read_table(path, header=dialect.header, delimiter=dialect.delimiter, limit=MAX_BYTES)
     index = int(target) if re.fullmatch(r"-?[0-9]+", target) and target not in table.columns else target
@@ -97,7 +99,7 @@ def starter(source: str, target: str, output: str) -> str:
 def write(text: str, output: Path) -> bool:
     """Write a new spec, and the schema for editors beside it if there is none; whether that one was written too.
 
-    Raises CannotCreate where there is such a file, or no file can be made.
+    Raises CannotCreate where there is such a file, or no file can be made, OSError.
     """
     from flux_core import fsio
     from fluxrun.spec.json_schema import json_schema
@@ -106,12 +108,11 @@ def write(text: str, output: Path) -> bool:
         raise CannotCreate(f"{output}: the file is there already, and it is not overwritten")
     schema = output.with_name(SCHEMA)
     missing = not schema.exists()
-    try:
+    with creating(output):
         fsio.write_atomically(output, text.encode())
-        if missing:
+    if missing:
+        with creating(schema):
             fsio.write_atomically(schema, json.dumps(json_schema(), indent=1).encode() + b"\n")
-    except OSError as error:
-        raise CannotCreate(f"{output}: cannot be written: {error.strerror or error}") from None
     return missing
 
 

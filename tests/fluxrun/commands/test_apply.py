@@ -1,13 +1,16 @@
 """evaluate and predict: a trained model on its own data and on files that it has never seen."""
 
 import csv
+import errno
 import io
 import json
+import os
 
 import numpy as np
 import pytest
 
 import flux_core
+from flux_core import fsio
 from fluxrun import exits
 
 REGRESSION = """\
@@ -205,10 +208,32 @@ def test_other_mistakes(cli, folder, run):
     assert cli("predict", "nothing", "table.csv").exit_code == exits.NO_INPUT
     done = cli("predict", "last", "table.csv", "-o", "out.parquet")
     assert (done.exit_code, "ends in .csv or .npz" in done.stderr) == (exits.USAGE, True)
-    assert cli("predict", "last", "table.csv", "-o", "no/out.csv").exit_code == exits.IO_ERROR
+    (folder / "full.csv").mkdir()
+    for place, said in [
+        ("no/out.csv", "no/out.csv: there is no folder 'no'"),
+        ("full.csv", "full.csv: there is a folder"),
+    ]:
+        done = cli("predict", "last", "table.csv", "-o", place)
+        assert (done.exit_code, done.stderr.startswith(f"error: {said}")) == (exits.CANNOT_CREATE, True)
     cli("train", "small.yaml", "--set", "data.split={train: 1}")
     done = cli("evaluate", "last")
     assert (done.exit_code, "have no test split; --split takes: train" in done.stderr) == (exits.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (errno.EACCES, exits.CANNOT_CREATE, "error: out.csv: cannot be written: Permission denied\n"),
+        (errno.ENOSPC, exits.IO_ERROR, "error: out.csv: No space left on device\n"),
+    ],
+)
+def test_a_disk_that_takes_no_predictions(cli, folder, run, monkeypatch, number, code, said):
+    def refuse(path, flags):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(fsio.disk, "open", refuse)
+    done = cli("predict", "last", "table.csv", "-o", "out.csv")
+    assert (done.exit_code, done.stderr) == (code, said)
 
 
 def test_names_that_are_taken(cli, folder):

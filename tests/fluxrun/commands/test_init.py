@@ -1,6 +1,7 @@
 """init: a first spec that trains as it is and beats the baseline, for tables of many shapes."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,13 @@ def test_nothing_is_overwritten(cli, folder):
     assert not (folder / "fluxrun.schema.json").exists()
     done = cli("init", "--from", "table.csv", "--target", "kind", "-o", "no/such/folder.yaml")
     assert done.exit_code == exits.CANNOT_CREATE
+
+
+def test_a_pipe_is_no_table_to_come_back_to(cli, folder):
+    os.mkfifo(folder / "pipe.csv")
+    done = cli("init", "--from", "pipe.csv", "--target", "kind")
+    assert done.exit_code == exits.USAGE
+    assert "save it as a file" in done.stderr
 
 
 def test_paths_are_relative_to_the_spec(cli, folder):
