@@ -69,9 +69,20 @@ class Condition:
             case ast.Compare():
                 return self._comparison(node)
             case ast.Name():
-                term = self._term(node)
-                return lambda run: term(run) is True
+                return self._flag(node)
         raise self._refused(node, "here belongs a comparison")
+
+    def _flag(self, node: ast.Name) -> Callable[[Run], bool]:
+        """A name by itself, which has to be one of something that is true or false."""
+        term = self._term(node)
+
+        def holds(run: Run) -> bool:
+            value = term(run)
+            if not (isinstance(value, bool) or value is MISSING or value is None):
+                raise self._refused(node, f"{node.id.replace(DOT, '.')} is {_kind(value)}: compare it with something")
+            return value is True
+
+        return holds
 
     def _comparison(self, node: ast.Compare) -> Callable[[Run], bool]:
         operands = [node.left, *node.comparators]

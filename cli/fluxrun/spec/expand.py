@@ -15,7 +15,7 @@ from fluxrun.spec.nets import with_long_uses
 from fluxrun.spec.part import Component, Inside, Named, Section, Slot, fields
 from fluxrun.spec.problems import Problems, SpecError
 from fluxrun.spec.schema.root import Spec
-from fluxrun.spec.text import Place, Source
+from fluxrun.spec.text import LINE_BREAK, Place, Source
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, describe
 
 ROOT = Section(Spec)
@@ -87,6 +87,9 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         problems.add(source.whole(), f"expected KEY=VALUE, not {text!r}", "such as train.epochs=5")
+        return tree
+    if len(LINE_BREAK.split(path)) > 1:
+        problems.add(source.whole(), "a key stands on one line", "such as train.epochs=5")
         return tree
     parts: list[tuple[str, Place]] = []
     column = 0

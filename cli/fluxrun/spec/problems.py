@@ -127,4 +127,4 @@ def as_github(problems: Sequence[Problem]) -> str:
 
 
 def _escape(text: str, more: str) -> str:
-    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text)
+    return visible("".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text))

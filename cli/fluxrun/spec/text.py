@@ -88,7 +88,7 @@ class Place:
     def __str__(self) -> str:
         name = visible(self.source.name)
         if self.source.one_line:
-            return f"{name}, column {self.column + 1}"
+            return name + (f", line {self.row + 1}" if self.row else "") + f", column {self.column + 1}"
         return f"{name}:{self.row + 1}:{self.column + 1}"
 
     def picture(self, hint: str | None = None) -> list[str]:

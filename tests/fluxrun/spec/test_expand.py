@@ -87,6 +87,8 @@ def test_later_overrides_win():
         ("data.path.x=1", "--set #1, column 11: error: no key 'x' can be set inside the text 'a.npz'"),
         ("seed=[1", "--set #1, column 8: error: this is no valid YAML"),
         ("seed=&a 1", "--set #1, column 6: error: anchors"),
+        ("seed\n.x=3", "--set #1, column 1: error: a key stands on one line"),
+        ("seed=3\nname: x", "--set #1, line 2, column 5: error: this is no valid YAML"),
     ],
 )
 def test_overrides_without_a_meaning_have_a_place(text, message):

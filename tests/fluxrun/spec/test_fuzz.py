@@ -37,6 +37,10 @@ def no_traceback(config, overrides=()):
     except SpecError as error:
         text = as_text(error.problems) + as_github(error.problems)
         assert not set(text) & set("\x1b\x00\x07\r\x85")
+        for problem in error.problems:
+            length = len(problem.place.source.line(problem.place.row))
+            assert 0 <= problem.place.column <= length
+            assert problem.place.column <= problem.place.end
         text.encode()
         json.dumps(as_json(error.problems))
 
@@ -49,6 +53,25 @@ def small(folder):
 FUZZ = settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
+
+
+FOUND = [  # overrides that once gave something else than an error with a place
+    "data.split.valid=1" + "0" * 400,
+    "extends: [a, b]\n.train.epochs=={+1: {last: 1}}",
+    "nets.Residual.arguments.\0=where(x, x) takes",
+    "nets.R\x1b.state.\x1b=4",
+]
+
+
+@pytest.mark.parametrize("text", FOUND)
+def test_what_was_found(small, text):
+    no_traceback("small.yaml", [text])
+
+
+def test_a_control_character_that_is_printed_is_caught(small, monkeypatch):
+    monkeypatch.setattr("fluxrun.spec.problems.visible", str)
+    with pytest.raises(AssertionError):
+        no_traceback("small.yaml", [FOUND[-1]])
 
 
 @FUZZ

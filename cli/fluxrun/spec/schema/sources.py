@@ -26,7 +26,8 @@ class Split(Component):
     @classmethod
     def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         shares = list(values.values())
-        if all(type(share) in (int, float) for share in shares) and sum(shares) > 1 + 1e-9:
+        sound = all(type(share) in (int, float) and share <= 1 for share in shares)  # what is not is told by itself
+        if sound and sum(shares) > 1 + 1e-9:
             yield list(values)[-1], f"the fractions sum to {sum(shares):g}, more than 1"
 
 
