@@ -23,7 +23,7 @@ from flux_core.ir import Node
 from flux_core.ops.shape import order_of
 from flux_core.passes.infer import Type, TypeTree
 from flux_core.passes.legalise import reads_of
-from flux_core.passes.parts import part_of
+from flux_core.passes.parts import dense, part_of
 from flux_core.philox import Stream
 
 Shape = tuple[int, ...]
@@ -207,11 +207,6 @@ def copied(source: int, target: int, size: int) -> Instruction:
     return Instruction(_written("copy", "move"), (source, target, *sizes, *ones, *ones), "copy")
 
 
-def _strides(shape: Shape) -> Shape:
-    """The distance of neighbours along each axis, in elements."""
-    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
-
-
 def _unit(c: Context, node: Node) -> int:
     found = c.types[node]
     assert isinstance(found, Type)
@@ -222,7 +217,7 @@ def _slice(node: Node, c: Context) -> Lowered:
     (x,) = node.inputs
     begin, sizes, strides = part_of(c.shape(x), node.attrs["index"])
     unit = _unit(c, node)
-    yield _copy(c, c.place(x) + begin * unit, c.place(node), sizes, strides, _strides(sizes), unit)
+    yield _copy(c, c.place(x) + begin * unit, c.place(node), sizes, strides, dense(sizes), unit)
 
 
 def _unslice(node: Node, c: Context) -> Lowered:
@@ -230,7 +225,7 @@ def _unslice(node: Node, c: Context) -> Lowered:
     out = c.place(node)
     yield _written("fill", "move"), (out, prod(c.shape(node)), c.place(zero))
     begin, sizes, strides = part_of(c.shape(node), node.attrs["index"])
-    yield _copy(c, c.place(d), out + begin, sizes, _strides(sizes), strides, 1)
+    yield _copy(c, c.place(d), out + begin, sizes, dense(sizes), strides, 1)
 
 
 def _concat(node: Node, c: Context) -> Lowered:
@@ -240,25 +235,25 @@ def _concat(node: Node, c: Context) -> Lowered:
     for x in node.inputs:
         sizes = c.shape(x)
         if x not in c.lead:  # else it was computed in its place
-            yield _copy(c, c.place(x), at, sizes, _strides(sizes), _strides(shape), unit)
-        at += sizes[axis] * _strides(shape)[axis] * unit
+            yield _copy(c, c.place(x), at, sizes, dense(sizes), dense(shape), unit)
+        at += sizes[axis] * dense(shape)[axis] * unit
 
 
 def _concat_part(node: Node, c: Context) -> Lowered:
     whole, *xs = node.inputs
     shape = c.shape(whole)
     axis = node.attrs["axis"] % len(shape)
-    begin = sum(c.shape(x)[axis] for x in xs[: node.attrs["part"]]) * _strides(shape)[axis]
+    begin = sum(c.shape(x)[axis] for x in xs[: node.attrs["part"]]) * dense(shape)[axis]
     sizes = c.shape(node)
-    yield _copy(c, c.place(whole) + begin, c.place(node), sizes, _strides(shape), _strides(sizes), 1)
+    yield _copy(c, c.place(whole) + begin, c.place(node), sizes, dense(shape), dense(sizes), 1)
 
 
 def _transpose(node: Node, c: Context) -> Lowered:
     (x,) = node.inputs
     shape = c.shape(x)
     order = order_of(node.attrs["axes"], len(shape))
-    strides, sizes = tuple(_strides(shape)[axis] for axis in order), c.shape(node)
-    yield _copy(c, c.place(x), c.place(node), sizes, strides, _strides(sizes), _unit(c, node))
+    strides, sizes = tuple(dense(shape)[axis] for axis in order), c.shape(node)
+    yield _copy(c, c.place(x), c.place(node), sizes, strides, dense(sizes), _unit(c, node))
 
 
 def _broadcast(node: Node, c: Context) -> Lowered:
@@ -271,8 +266,8 @@ def _broadcast(node: Node, c: Context) -> Lowered:
         gone = axes_of(node.attrs["axis"], len(sizes))
         shape = tuple(1 if i in gone else n for i, n in enumerate(sizes))
     shape = (*(1,) * (len(sizes) - len(shape)), *shape)
-    strides = tuple(0 if n == 1 and size != 1 else s for n, size, s in zip(shape, sizes, _strides(shape), strict=True))
-    yield _copy(c, c.place(x), c.place(node), sizes, strides, _strides(sizes), 1)
+    strides = tuple(0 if n == 1 and size != 1 else s for n, size, s in zip(shape, sizes, dense(shape), strict=True))
+    yield _copy(c, c.place(x), c.place(node), sizes, strides, dense(sizes), 1)
 
 
 def _by_ids(name: str, rows: int) -> Callable[[Node, Context], Lowered]:

