@@ -80,6 +80,8 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
             raise ValueError("this is no model of one input")
         if type(lengths) is not bool:
             raise ValueError("its inputs have lengths or not")
-        return Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError) as error:
+        found = Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]
+        infer_types(graph, [found.input_type(1)])  # attributes that do not fit their ops show here
+        return found
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, GraphError) as error:
         raise CheckpointError(f"the model in the checkpoint is damaged: {error}") from None

@@ -9,7 +9,7 @@ from flux_core.data import CsvSource, NpzSource, SyntheticSource
 from flux_core.errors import CheckpointError, ColumnError, DataError
 from flux_core.interpreter import interpret
 from flux_core.training import Fit, checkpoint, loaded
-from flux_core.training.description import described
+from flux_core.training.description import described, description_of
 
 ROWS = 60
 COLOURS = ("red", "blue", "green")
@@ -197,3 +197,24 @@ def test_a_checkpoint_with_a_model_that_is_none(tmp_path, model):
     checkpoint.write(tmp_path / "run" / "checkpoints" / "last.safetensors", tensors, {**meta, "model": model})
     with pytest.raises(CheckpointError, match="model in the checkpoint is damaged"):
         flux_core.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("op", "attr", "value"),
+    [
+        ("scan", "states", 99),
+        ("scan", "sequences", None),
+        ("slice", "index", {"tuple": [{"slice": [0, None, 0]}]}),
+        ("transpose", "axes", {"tuple": ["x"]}),
+        ("constant", "value", "x"),
+        ("get", "index", "x"),
+    ],
+)
+def test_a_node_whose_attributes_do_not_fit(op, attr, value):
+    model = initialise(Chain(flux_core.lstm(3), flux_core.Last(), Affine(1)), (1, 4, 2))
+    params = flux_core.model.parameters(model)
+    meta = described(model, params, np.zeros((1, 4, 2), np.float32), "mse")
+    assert description_of({"model": meta}, params).shape == (4, 2)
+    next(node for node in meta["graph"]["nodes"] if node[0] == op)[2][attr] = value
+    with pytest.raises(CheckpointError, match="model in the checkpoint is damaged"):
+        description_of({"model": meta}, params)
