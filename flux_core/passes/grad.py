@@ -10,6 +10,8 @@ that was broadcast is summed back to its shape.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -97,7 +99,7 @@ class _Sum:
 
     def total(self, node: Node) -> Node:
         if not self.parts and (len(self.whole) == 1 or self.of_arrays or node.op in TABLE or node.op == "param"):
-            return _added(self.whole)
+            return reduce(add, self.whole)
         elements: list[tuple[int | None, Node]] = [(None, part) for part in self.whole]
         elements += [(index, part) for index, parts in sorted(self.parts.items()) for part in parts]
         return _tuple_sum(node, elements)
@@ -105,20 +107,13 @@ class _Sum:
     def element(self, index: int) -> Node | None:
         """What has arrived at one element of a tuple."""
         parts = [*(get(part, index) for part in self.whole), *self.parts.get(index, [])]
-        return _added(parts) if parts else None
+        return reduce(add, parts) if parts else None
 
 
 def _tuple_sum(like: Node, elements: Sequence[tuple[int | None, Node]]) -> Node:
     """Zeros like a tuple, plus whole tuples (index None) and single elements."""
     attrs = MappingProxyType({"indices": tuple(index for index, _ in elements)})
     return Node("tuple_sum", (like, *(part for _, part in elements)), attrs, like.origin)
-
-
-def _added(parts: Sequence[Node]) -> Node:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
 
 
 def _zeros(node: Node) -> Node:

@@ -42,7 +42,7 @@ def part_of(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...], t
     >>> part_of((4, 3), (slice(1, None),))
     (3, (3, 3), (3, 1))
     """
-    whole = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, _dense(shape))
+    whole = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, dense(shape))
     part = whole[index]
     begin = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
     return begin, part.shape, part.strides
@@ -57,7 +57,7 @@ def columns_named(shape: tuple[int, ...], index: Any) -> tuple[int, int] | None:
     if not prod(shape):
         return None
     begin, sizes, strides = part_of(shape, index)
-    if len(sizes) != len(shape) or sizes[:-1] != shape[:-1] or strides != _dense(shape):
+    if len(sizes) != len(shape) or sizes[:-1] != shape[:-1] or strides != dense(shape):
         return None
     return begin, begin + sizes[-1]
 
@@ -70,7 +70,7 @@ def is_view(node: Node, types: Mapping[Node, TypeTree]) -> bool:
     if not isinstance(whole, Type) or not prod(whole.shape):
         return False
     _, sizes, strides = part_of(whole.shape, node.attrs["index"])
-    return bool(prod(sizes)) and all(n == 1 or a == b for n, a, b in zip(sizes, strides, _dense(sizes), strict=True))
+    return bool(prod(sizes)) and all(n == 1 or a == b for n, a, b in zip(sizes, strides, dense(sizes), strict=True))
 
 
 def begin_of(view: Node, types: Mapping[Node, TypeTree]) -> int:
@@ -144,6 +144,6 @@ def _shape(node: Node, types: Mapping[Node, TypeTree]) -> tuple[int, ...]:
     return found.shape
 
 
-def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
+def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The distance of neighbours along each axis, in elements."""
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))

@@ -12,6 +12,8 @@ all steps behind the loop, as one large product; else the loop adds it up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 
 from flux_core.errors import BackpropError
@@ -28,8 +30,9 @@ from flux_core.ir import (
     scan,
     topological,
 )
-from flux_core.ops import SHAPE_ONLY, TABLE, matmul_w, scatter, sum_like, zeros_like
+from flux_core.ops import TABLE, matmul_w, scatter, sum_like, zeros_like
 from flux_core.passes.lift import lifted, rank_of
+from flux_core.passes.parts import reads
 
 # the gradients of `outputs` · `dys` by each of `wrt`, None where nothing leads there
 Pull = Callable[[Sequence[Node], Sequence[Node], Sequence[Node]], "list[Node | None]"]
@@ -175,7 +178,7 @@ class _Back:
         pending = [end for end in ends if end in self.forward]
         for node in topological(*ends):
             if node not in self.forward:
-                pending.extend(_read(node))
+                pending.extend(reads(node))
         while pending:
             node = pending.pop()
             if node not in self.forward or node in seen or not node.inputs:
@@ -183,7 +186,7 @@ class _Back:
             seen.add(node)
             op = TABLE.get(node.op)
             if op is not None and (node.op in CHEAP or op.kernel.kind == "view"):
-                pending.extend(_read(node))
+                pending.extend(reads(node))
             else:
                 saved.add(node)
         return saved
@@ -220,9 +223,9 @@ class _Back:
             at = len(carried)
             carried.append(total)
             initial.append(as_node(zeros_like(outer)))
-            new_states.append(_sum([total, *left]))
+            new_states.append(reduce(add, [total, *left]))
             makers.append(lambda a, b: _final(b, at, self.node))
-        return lambda a, b: _sum([make(a, b) for make in makers])
+        return lambda a, b: reduce(add, [make(a, b) for make in makers])
 
     def _scan(
         self,
@@ -256,24 +259,11 @@ class _Back:
         return Node("scan", made.inputs, made.attrs, self.node.origin)
 
 
-def _read(node: Node) -> list[Node]:
-    """The operands whose values are read."""
-    shape_only = SHAPE_ONLY.get(node.op, frozenset())
-    return [x for i, x in enumerate(node.inputs) if i not in shape_only]
-
-
 def _terms(node: Node) -> list[Node]:
     """The operands of a sum of sums."""
     if node.op == "add":
         return [term for x in node.inputs for term in _terms(x)]
     return [node]
-
-
-def _sum(nodes: Sequence[Node]) -> Node:
-    total = nodes[0]
-    for node in nodes[1:]:
-        total = total + node
-    return total
 
 
 def _after(trajectory: Node, node: Node) -> Node:

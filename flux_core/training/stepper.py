@@ -24,7 +24,8 @@ from flux_core.ir import Graph
 from flux_core.model import parameters
 from flux_core.ops import EVALUATION, Run
 from flux_core.optim import Optimizer
-from flux_core.passes import Type, TypeTree, simplify
+from flux_core.passes import simplify
+from flux_core.passes.infer import type_of_value
 from flux_core.training.graph import training_graph
 from flux_core.training.plan import Loss
 
@@ -112,7 +113,7 @@ class Stepper:
         if not self.graph.initial:
             return given
         if first or not carried:
-            types = self.graph.state_types([_type_of(value) for value in given])
+            types = self.graph.state_types([type_of_value(value) for value in given])
             return (*given, np.ones((), self.arena.dtype), *(np.zeros(kind.shape, self.arena.dtype) for kind in types))
         return (*given, np.zeros((), self.arena.dtype), *carried)
 
@@ -128,7 +129,7 @@ class Stepper:
 
     def _for(self, graph: Graph, inputs: Sequence[Any]) -> Graph:
         """The graph simplified for inputs of these types."""
-        types = tuple(_type_of(value) for value in inputs)
+        types = tuple(type_of_value(value) for value in inputs)
         key = (graph is self.graph.step, types)
         if key not in self._simplified:
             # the shapes behind an opaque call are known only by running it, which may have effects
@@ -142,10 +143,3 @@ def _given(xs: Sequence[Any], y: Any, lengths: NDArray[np.int64] | None) -> tupl
 
 def _norm(g: NDArray[Any]) -> float:
     return sqrt(float(np.dot(g, g)))
-
-
-def _type_of(value: Any) -> TypeTree:
-    if isinstance(value, tuple):
-        return tuple(_type_of(part) for part in value)
-    array = np.asarray(value)
-    return Type(array.shape, "float" if array.dtype.kind == "f" else "int")
