@@ -104,7 +104,8 @@ def run() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure:
         codecs.register_error("fluxrun.bytes", _as_bytes)
-        reconfigure(errors="fluxrun.bytes")
+        # PYTHONUNBUFFERED would part a line from its end, and another process of the loop would write in between
+        reconfigure(errors="fluxrun.bytes", write_through=False)
     completing.mend_bash()
     _only(sys.argv[1:2])
     app()

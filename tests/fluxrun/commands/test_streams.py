@@ -56,6 +56,22 @@ def test_a_closed_stream_that_stays_closed_is_caught(monkeypatch):
         assert os.path.samestat(os.fstat(filled.fileno()), os.stat(os.devnull))
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_result_is_written_at_once(shell, folder, unbuffered):
+    shell("fluxrun train small.yaml --quiet")
+    code = (
+        "import io, sys\nfrom fluxrun import main\n"
+        "class Counted(io.RawIOBase):\n"
+        "    def writable(self): return True\n"
+        "    def write(self, data): sys.stderr.write(repr(bytes(data)) + '\\n'); return len(data)\n"
+        f"sys.stdout = io.TextIOWrapper(Counted(), write_through={bool(unbuffered)})\n"
+        "sys.argv = ['fluxrun', 'train', 'small.yaml', '--quiet', '--if-missing']\nmain.run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
+    (run,) = (folder / "runs").iterdir()
+    assert done.stderr == f"b'runs/{run.name}\\n'\n"
+
+
 def test_a_spec_through_a_pipe(shell):
     done = shell(
         "fluxrun show <(cat small.yaml) --json && fluxrun graph <(cat small.yaml) --after fuse 2>&1 | tail -n 1"
