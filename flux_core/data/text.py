@@ -145,7 +145,7 @@ class TextSource:
 
 
 def read_text(file: Path, unit: Unit, limit: int = MAX_BYTES) -> str:
-    """The text of a file as `Vocabulary.encode` takes it; with bytes as its unit, those that are no UTF-8 are surrogates.
+    """The text of a file as `Vocabulary.encode` takes it; of bytes, those that are no UTF-8 are surrogates.
 
     Raises MissingFile, or DataError for an empty file and for characters that are no UTF-8.
     """

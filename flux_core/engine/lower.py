@@ -183,9 +183,8 @@ def _cross_entropy_back(node: Node, c: Context) -> Lowered:
 def _copy(c: Context, x: int, y: int, sizes: Shape, source: Shape, target: Shape, unit: int) -> Any:
     """A strided copy; axes along which both sides go on without a gap are laid together."""
     axes: list[list[int]] = []
-    for size, s, t in [*zip(sizes, source, target, strict=True), *([(2, 1, 1)] if unit == 2 else [])]:
-        if unit == 2 and (size, s, t) != (2, 1, 1):
-            s, t = 2 * s, 2 * t
+    apart = [(size, s * unit, t * unit) for size, s, t in zip(sizes, source, target, strict=True)]
+    for size, s, t in [*apart, (unit, 1, 1)]:  # an id is two numbers side by side
         if size == 1:
             continue
         if axes and axes[-1][1] == size * s and axes[-1][2] == size * t:

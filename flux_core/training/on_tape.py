@@ -35,6 +35,7 @@ from flux_core.optim import OptState
 from flux_core.passes import Type
 from flux_core.passes.schedule import units
 from flux_core.philox import Stream
+from flux_core.training.carried import Carry
 from flux_core.training.crew import Crew
 from flux_core.training.engine import Engine
 from flux_core.training.graph import types_of
@@ -55,21 +56,6 @@ class Assembly:
     after: tuple[Instruction, ...]
     loss: int
     inputs: tuple[tuple[int, int], ...]  # where each input is gathered to, and the length of its rows
-
-
-class Carry:
-    """Memory of the states that go on from minibatch to minibatch, and of `first`, 1.0 where they begin anew."""
-
-    def __init__(self, types: Sequence[Type]) -> None:
-        self.first = aligned(LINE, np.float32)
-        self.states = [aligned(units(kind), np.float32).reshape(kind.shape) for kind in types]
-
-    def begin(self, first: bool) -> None:
-        """Go on, or begin anew."""
-        self.first[0] = first
-        for state in self.states:
-            if first:
-                state[...] = 0
 
 
 @dataclass(frozen=True)

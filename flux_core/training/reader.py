@@ -28,7 +28,7 @@ class Reader:
     """A model of ids (batch, steps) that gives scores (batch, steps, symbols), as a reader of one text.
 
     Raises GraphError for a model whose scores do not follow from what was read before: one that reads from the end
-    too, or windows of one length only.
+    too, mixes the steps of a window, or reads windows of one length only.
     """
 
     def __init__(self, model: Description) -> None:
@@ -39,14 +39,31 @@ class Reader:
                 )
         self.graph, initial = carried(model.graph)
         types = self._types(model)
-        self._first = np.float32(1.0)
-        self._states: list[Any] = [np.zeros(kind.shape, np.float32) for kind in (types[h] for h in initial)]
+        self.symbols: int = types[model.graph.output].shape[-1]
+        self._shapes = [kind.shape for kind in (types[h] for h in initial)]
         self._functions: dict[int, Any] = {}
+        self._begin()
+        self._require_no_foresight()
 
     def read(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The scores of what comes behind each of some ids, (n,) -> (n, symbols)."""
         ids = np.asarray(ids, np.int64)
         return np.concatenate([self._window(ids[i : i + WINDOW]) for i in range(0, len(ids), WINDOW)])
+
+    def _begin(self) -> None:
+        """Read the next piece as the first."""
+        self._first = np.float32(1.0)
+        self._states: list[Any] = [np.zeros(shape, np.float32) for shape in self._shapes]
+
+    def _require_no_foresight(self) -> None:
+        """Read three symbols at once and in pieces: what is said of each must be the same."""
+        probe = np.arange(3) % self.symbols
+        whole = self._window(probe)
+        self._begin()
+        pieces = np.concatenate([self._window(probe[:1]), self._window(probe[1:])])
+        self._begin()
+        if not np.allclose(whole, pieces, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(whole).max()))):
+            raise GraphError("its scores of a symbol depend on how many follow, so it cannot tell what comes next")
 
     def _window(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         carry = (self._first, *self._states) if self._states else ()

@@ -129,3 +129,15 @@ def test_fusion_leaves_one_kernel_for_a_tree():
     compiled = Compiled(Graph(TABLE["tanh"](x + b) * d, 3), [Type((4, 3)), Type((3,)), Type((4, 3))])
     assert [i.kernel.name for i in compiled.tape.instructions] == ["elementwise"]
     assert len(topological(compiled.graph.output)) == 6
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (2, 2), (3, 2)])
+def test_ids_are_moved_whole(shape):
+    """Both halves of an id, also where two of them lie side by side."""
+    from flux_core.ops import transpose
+
+    graph = Graph(transpose(input_node(0), axes=(1, 0)), 1)
+    value = np.random.default_rng(0).integers(-(2**60), 2**60, shape)
+    compiled = Compiled(graph, [Type(shape, "int")])
+    compiled.tape.workspace[...] = np.float32(1.5)  # what lay there before
+    np.testing.assert_array_equal(compiled(value), value.T)
