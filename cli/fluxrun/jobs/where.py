@@ -108,7 +108,7 @@ class Condition:
             x, y = a(run), b(run)
             if x is MISSING or y is MISSING or x is None or y is None:
                 return False
-            if isinstance(x, str) != isinstance(y, str) or isinstance(x, list) or isinstance(y, list):
+            if isinstance(x, str) != isinstance(y, str) or isinstance(x, list | dict) or isinstance(y, list | dict):
                 raise self._refused(right, f"{_kind(x)} and {_kind(y)} have no order", "compare like with like")
             return order(x, y)
 
@@ -192,4 +192,11 @@ def _inside(item: Any, whole: Any, wanted: bool) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return "text" if isinstance(value, str) else "a list" if isinstance(value, list) else "a number"
+    match value:
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "a map"
+    return "a number"

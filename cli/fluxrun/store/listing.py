@@ -17,6 +17,13 @@ from typing import Any
 from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import NoSuchRun
 
+NUMBERS = ("pid", "format", "epochs", "steps", "best_epoch", "seconds")
+KINDS: dict[str, type] = {  # of the other values of a record
+    **dict.fromkeys(("status", "reason", "created", "host", "hash", "cpu"), str),
+    **dict.fromkeys(("best", "final", "spec", "versions", "asked"), dict),
+    **dict.fromkeys(("data", "resumed", "overrides"), list),
+    "exact": bool,
+}
 HIGHER_IS_BETTER = re.compile(r"accuracy|r2|top_[0-9]+")
 
 
@@ -67,7 +74,21 @@ def read_run(folder: Path) -> Run | None:
             values = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return None
-    return Run(folder, values) if isinstance(values, dict) and isinstance(values.get("pid", 0), int) else None
+    return Run(folder, values) if isinstance(values, dict) and _is_sound(values) else None
+
+
+def _is_sound(values: dict[str, Any]) -> bool:
+    """Whether each value that is asked for later is of its kind, or is not there."""
+    if not all(isinstance(values[key], kind) for key, kind in KINDS.items() if values.get(key) is not None):
+        return False
+    numbers = [values.get(key) for key in NUMBERS]
+    for key in ("best", "final"):
+        numbers += (values.get(key) or {}).values()
+    return (
+        all(x is None or (isinstance(x, int | float) and abs(x) < 1e300) for x in numbers)
+        and all(isinstance(one, dict) for one in values.get("data") or ())
+        and values.get("pid", 0) is not None
+    )
 
 
 def runs(folder: Path) -> list[Run]:

@@ -94,6 +94,29 @@ def test_ls_for_programs(cli, three):
     assert (both.exit_code, "--json and --csv exclude each other" in both.stderr) == (exits.USAGE, True)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"best": 3}, {"final": "x"}, {"spec": [1]}, {"data": "q"}, {"data": [1]}, {"created": 5}, {"epochs": "many"},
+        {"seconds": "long"}, {"status": 7}, {"hash": 1}, {"versions": 3}, {"resumed": 4}, {"overrides": 2},
+        {"pid": None}, {"exact": "yes"}, {"asked": []}, {"host": 1}, {"format": "1"}, {"cpu": {}}, {"steps": []},
+        {"final": {"loss": "low"}}, {"best": {"loss": 10**400}}, {"epochs": 1e999}, {"reason": {}},
+    ],
+)  # fmt: skip
+def test_a_record_of_another_shape_is_no_run(cli, three, wrong):
+    put(three, "a-4", 0.1, 0.1, **wrong)
+    assert names(cli("ls")) == ["a-2", "a-1", "a-3"]
+    for command in (["compare"], ["diff", "a-1", "a-4"], ["show", "a-4"], ["resume", "a-4"], ["evaluate", "a-4"]):
+        done = cli(*command)
+        assert done.exit_code == (0 if command == ["compare"] else exits.NO_INPUT), done.stderr
+
+
+def test_a_check_that_looks_at_nothing_is_caught(cli, three, monkeypatch):
+    monkeypatch.setattr("fluxrun.store.listing.KINDS", {})
+    with pytest.raises(AssertionError):
+        test_a_record_of_another_shape_is_no_run(cli, three, {"best": 3})
+
+
 def test_ls_of_nothing(cli, three):
     done = cli("ls", "--where", "seed==7")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in runs meet the condition\n")

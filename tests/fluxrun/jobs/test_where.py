@@ -29,6 +29,7 @@ ADAM = {
     "data.missing": ["", "NA"],
     "train.clip_norm": None,
     "data.größe": 3,
+    "data.columns": {},
 }
 SGD = {
     **{path: value for path, value in ADAM.items() if "optimizer" not in path},
@@ -129,6 +130,7 @@ WRONG = [  # text, words, the characters under the caret
     ("seed", "seed is a number: compare it with something", "seed"),
     ("not name", "name is text", "name"),
     ("missing", "missing is a list", "missing"),
+    ("columns < 3", "a map and a number have no order", "3"),
     ("3", "here belongs a comparison", "3"),
     ("(" * 500 + "seed" + ")" * 500, "this is no condition", None),
     ("not " * 5000 + "seed", "this is no condition", None),
