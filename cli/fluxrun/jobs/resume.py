@@ -90,7 +90,7 @@ def _resumed(run: Run, request: Request) -> Prepared:
             "train it anew"
         )
     before, loaded = load(config, surrounding=False), load(config, request.overrides, surrounding=False)
-    digests = [str(file["sha256"]) for file in values.get("data") or ()]
+    digests = [str(file.get("sha256")) for file in values.get("data") or ()]
     until = {values.get("hash"), *(past.get("hash") for past in values.get("resumed") or ())}
     if fingerprint(before.spec, digests) not in until:
         raise UsageError(f"{config} was changed since the run began; put it back, and give changes by --set")

@@ -33,7 +33,7 @@ class RunBusy(RunFolderError):
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """The right to write into a run's folder. Raises RunBusy, OSError."""
+    """The right to write into a run's folder. Raises RunBusy, RunFolderError where nobody can have it."""
     with ExitStack() as stack:
         try:
             stack.enter_context(fsio.locked(folder / "events.jsonl", wait=False))
@@ -41,7 +41,7 @@ def held(folder: Path) -> Iterator[None]:
             raise RunBusy(folder) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
-                raise
+                raise RunFolderError(f"{folder}: cannot be locked: {error.strerror or error}") from error
             run = read_run(folder)
             if run is not None and run.values.get("status") == "running" and process_alive(*run.process) is not False:
                 raise RunBusy(folder) from None

@@ -86,7 +86,7 @@ def _is_sound(values: dict[str, Any]) -> bool:
         numbers += (values.get(key) or {}).values()
     return (
         all(x is None or (isinstance(x, int | float) and abs(x) < 1e300) for x in numbers)
-        and all(isinstance(one, dict) for one in values.get("data") or ())
+        and all(isinstance(one, dict) for key in ("data", "resumed") for one in values.get(key) or ())
         and values.get("pid", 0) is not None
     )
 

@@ -63,6 +63,7 @@ class RunWriter:
         self.record.update(**values)
         for left_over in (*self.folder.glob(".tmp-*"), *self.folder.glob("checkpoints/.tmp-*")):
             fsio.disk.unlink(left_over)  # by a process that was killed while it wrote: this one alone may write here
+        fsio.ensure_directory(self.folder / "checkpoints")
         fsio.write_atomically(self.folder / "resolved.yaml", resolved.encode())
         _keep_lines(self.folder / "metrics.jsonl", position["step"] - position["step_in_epoch"])
         _keep_lines(self.folder / "events.jsonl", None)

@@ -137,10 +137,13 @@ def test_a_planted_change_of_the_state_is_caught(cli, folder):
         same(run, folder / cli("train", "small.yaml", "--runs", "whole", "-q").stdout.strip())
 
 
-def test_a_run_that_was_killed_before_anything_was_saved_begins_anew(cli, folder):
+@pytest.mark.parametrize("with_folder", [True, False])
+def test_a_run_that_was_killed_before_anything_was_saved_begins_anew(cli, folder, with_folder):
     run = folder / cli("train", "small.yaml", "--max-steps", 8, "-q").stdout.strip()
     for path in (run / "checkpoints").iterdir():
         path.unlink()
+    if not with_folder:
+        (run / "checkpoints").rmdir()
     change_record(run, status="running", pid=dead_pid())
     done = cli("resume", "last", "--set", "train.optimizer.adam.learning_rate=0.02")  # nothing is behind: all is exact
     assert "no state was saved yet: the run begins anew" in done.stderr
@@ -284,6 +287,9 @@ def test_a_record_that_does_not_fit(cli, folder):
     change_record(run, format=0)
     done = cli("resume", "last")
     assert (done.exit_code, "format 0, this program has 1" in done.stderr) == (exits.BAD_DATA, True)
+    (run / "run.json").write_bytes(good)
+    change_record(run, data=[{}])
+    assert cli("resume", "last").exit_code == exits.USAGE
     (run / "run.json").write_bytes(good)
     resolved = (run / "resolved.yaml").read_text()
     (run / "resolved.yaml").write_text(resolved.replace("epochs: 3", "epochs: 4"))

@@ -100,7 +100,7 @@ def test_ls_for_programs(cli, three):
         {"best": 3}, {"final": "x"}, {"spec": [1]}, {"data": "q"}, {"data": [1]}, {"created": 5}, {"epochs": "many"},
         {"seconds": "long"}, {"status": 7}, {"hash": 1}, {"versions": 3}, {"resumed": 4}, {"overrides": 2},
         {"pid": None}, {"exact": "yes"}, {"asked": []}, {"host": 1}, {"format": "1"}, {"cpu": {}}, {"steps": []},
-        {"final": {"loss": "low"}}, {"best": {"loss": 10**400}}, {"epochs": 1e999}, {"reason": {}},
+        {"final": {"loss": "low"}}, {"best": {"loss": 10**400}}, {"epochs": 1e999}, {"reason": {}}, {"resumed": [1]},
     ],
 )  # fmt: skip
 def test_a_record_of_another_shape_is_no_run(cli, three, wrong):

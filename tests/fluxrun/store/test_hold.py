@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from flux_core import fsio
+from fluxrun.store.folder import RunFolderError
 from fluxrun.store.hold import RunBusy, arranged, held
 
 HOLD = "import sys, time; from pathlib import Path; from fluxrun.store.hold import held\n"
@@ -68,5 +69,5 @@ def test_without_locks_the_record_decides(run, monkeypatch):
 
 def test_a_place_that_cannot_be_locked_is_an_error(run):
     (run / "events.jsonl").mkdir()
-    with pytest.raises(IsADirectoryError), held(run):
+    with pytest.raises(RunFolderError, match="run: cannot be locked: Is a directory"), held(run):
         pass
