@@ -140,7 +140,7 @@ class _Writer:
 
 
 tall, four, two, one = (_block(rows, 2, False) for rows in (TALL, 4, 2, 1))
-tall_masked, four_masked, two_masked, one_masked = (_block(rows, 1, True) for rows in (TALL, 4, 2, 1))
+tall_masked, one_masked = (_block(rows, 1, True) for rows in (TALL, 1))  # seldom used, and each takes long to compile
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -169,14 +169,9 @@ def some_columns(
     while i + TALL <= m:
         tall_masked(at(a, i * down), down, along, b, ldb, at(c, i * ldc), ldc, k, columns, add)
         i += TALL
-    if i + 4 <= m:
-        four_masked(at(a, i * down), down, along, b, ldb, at(c, i * ldc), ldc, k, columns, add)
-        i += 4
-    if i + 2 <= m:
-        two_masked(at(a, i * down), down, along, b, ldb, at(c, i * ldc), ldc, k, columns, add)
-        i += 2
-    if i < m:
+    while i < m:
         one_masked(at(a, i * down), down, along, b, ldb, at(c, i * ldc), ldc, k, columns, add)
+        i += 1
 
 
 @njit(error_model="numpy", forceinline=True)
