@@ -90,23 +90,21 @@ def steps(arena: Any, operands: Any) -> None:
         if threads > 1:
             met += 1
             meet(gate, threads, met)
-        met = part(arena, code, width, 0, checked, thread, threads, gate, met)
-        if threads > 1:
-            met += 1
-            meet(gate, threads, met)
-        if not np.isfinite(arena[operands[10]]):
-            result[1] = 1
-            return
-        if operands[11] != -1 and not np.isfinite(as_float64(at(arena, operands[11]))[0]):
-            result[1] = 2
-            return
-        met = part(arena, code, width, checked, length, thread, threads, gate, met)
-        if thread == 0:
-            counter[0] += 1
-            result[0] += 1
-        if threads > 1:
-            met += 1
-            meet(gate, threads, met)
+        for behind in range(2):  # the look at the loss; written once, the tape's walk is compiled once
+            begin, end = checked * behind, length if behind else checked
+            met = part(arena, code, width, begin, end, thread, threads, gate, met)
+            if thread == 0 and behind:
+                counter[0] += 1
+                result[0] += 1
+            if threads > 1:
+                met += 1
+                meet(gate, threads, met)
+            if not behind and not np.isfinite(arena[operands[10]]):
+                result[1] = 1
+                return
+            if not behind and operands[11] != -1 and not np.isfinite(as_float64(at(arena, operands[11]))[0]):
+                result[1] = 2
+                return
 
 
 def walk(arena: Any, operands: Any) -> None:
