@@ -401,3 +401,17 @@ def test_references_that_name_nothing(cli, folder):
     done = cli("resume", "best:valid.los")
     assert (done.exit_code, "did you mean 'valid.loss'?" in done.stderr) == (exits.NO_INPUT, True)
     assert cli("resume", "n" * 300).exit_code == exits.NO_INPUT
+
+
+def test_a_run_whose_splits_have_own_files(cli, folder):
+    (folder / "other.csv").write_text((folder / "table.csv").read_text())
+    own = [
+        "--set",
+        "data={source: csv, train_path: table.csv, valid_path: other.csv, test_path: other.csv, target: kind}",
+    ]
+    run = folder / cli("train", "small.yaml", *own, "--max-steps", 3, "-q").stdout.strip()
+    assert cli("resume", "last", "-q").exit_code == 0
+    same(run, folder / cli("train", "small.yaml", *own, "--runs", "whole", "-q").stdout.strip())
+    assert json.loads(cli("evaluate", "last", "--json").stdout)["metrics"] == {
+        name: value for name, value in record(run)["best"].items() if name.startswith("test.")
+    }

@@ -138,3 +138,29 @@ def test_annotations_cannot_be_broken_out_of(folder):
     with pytest.raises(SpecError) as caught:
         load("small.yaml", ['"a%0A::b,c:d"=1', '{"x\\ny": 1}=2'])
     assert all(line.startswith("::error file=") for line in as_github(caught.value.problems).splitlines())
+
+
+OWN_FILES = [  # data whose splits have files of their own, in the place of `path`
+    "{source: csv, train_path: a.csv, test_path: b.csv}",
+    "{source: npz, train_path: a.npz, valid_path: b.npz}",
+    "{source: text, train_path: [a.txt, b.txt], valid_path: c.txt}",
+    "{source: windows, train_path: a.csv, test_path: b.csv, steps: 3}",
+    "{source: npy, features: a.npy, labels: b.npy, test_features: c.npy, test_labels: d.npy}",
+    "{source: idx, images: a, labels: b, test_images: c, test_labels: d}",
+]
+
+
+@pytest.mark.parametrize("data", OWN_FILES)
+def test_splits_with_own_files_are_read_back(folder, data):
+    first = load("small.yaml", [f"data={data}"]).spec
+    (folder / "resolved.yaml").write_text(to_yaml(first))
+    assert to_data(load("resolved.yaml").spec) == to_data(first)
+
+
+def test_planted_demand_for_the_path_is_caught(folder, monkeypatch):
+    def together(values):
+        yield from [("path", "missing")] if "path" in values else []
+
+    monkeypatch.setattr("fluxrun.spec.schema.sources.Csv.together", together)
+    with pytest.raises(SpecError):
+        test_splits_with_own_files_are_read_back(folder, OWN_FILES[0])

@@ -66,7 +66,7 @@ class Paths(Shares):
         if values.get("path") is not None:
             for key in own:
                 yield key, f"'path' and {key!r} exclude each other"
-        elif "path" in values or not own:
+        elif not own:
             yield "path", "missing key 'path' in data"
         elif values.get("train_path") is None:
             yield own[0], f"{own[0]!r} needs a 'train_path' beside it"
