@@ -59,8 +59,8 @@ RECURRENT_PRODUCTS = [
     Gemm(ALL, 7, 6, False, False),
     Gemm(6, 7, ALL, True, False),  # their gradients
     Gemm(ALL, 6, 7, False, True),
-    Gemm(3, 6, 24, False, False, 5),  # dz U' of both layers, U' in panels
-    Gemm(3, 6, 24, False, False, 5),
+    Gemm(3, 6, 24, False, True, 5),  # dz U' of both layers
+    Gemm(3, 6, 24, False, True, 5),
     Gemm(6, 24, ALL, True, False),  # dU of both, dW and dx of the second
     Gemm(6, 24, ALL, True, False),
     Gemm(6, 24, ALL, True, False),
