@@ -63,6 +63,15 @@ FOUND = [  # overrides that once gave something else than an error with a place
 ]
 
 
+def test_a_default_is_what_its_argument_may_be(small):
+    net = "nets={Cell: {arguments: {out: 1%s}, params: {W: [in, out]}, forward: return x @ W}}"
+    change = ["model=[Cell, {affine: classes}]"]
+    (small / "back.yaml").write_text(to_yaml(load("small.yaml", [net % "000", *change]).spec))
+    assert load("back.yaml").spec.model[0].arguments.model_dump() == {"out": 1000}
+    with pytest.raises(SpecError, match=r"nets\.Cell\.arguments\.out, not the number"):
+        load("small.yaml", [net % ("0" * 400), *change])
+
+
 @pytest.mark.parametrize("text", FOUND)
 def test_what_was_found(small, text):
     no_traceback("small.yaml", [text])

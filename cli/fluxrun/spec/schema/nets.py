@@ -23,13 +23,17 @@ def _size(value: object) -> object:
 
 
 def _default(value: object) -> object:
-    if value is None or type(value) in (int, float) or value in WORDS:
+    if value is None or type(value) is float or _is_whole(value) or value in WORDS:
         return value
     raise PydanticCustomError("words", "", {"words": "a number, 'classes', 'vocab', or ~ for no default,"})
 
 
+def _is_whole(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**53
+
+
 def _whole(value: object) -> object:
-    if (type(value) is int and abs(value) < 2**53) or value in WORDS:
+    if _is_whole(value) or value in WORDS:
         return value
     raise PydanticCustomError("words", "", {"words": "a whole number, or 'classes' or 'vocab',"})
 
