@@ -98,7 +98,7 @@ def write_parts(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
         finally:
             os.close(file)
         disk.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # an interrupt too leaves nothing half-made
         with suppress(OSError):
             disk.unlink(temporary)
         raise
@@ -118,7 +118,7 @@ def append(path: str | Path, data: bytes, *, sync: bool = False) -> None:
             _write_all(file, [data])
             if sync:
                 disk.sync(file)
-        except BaseException:
+        except BaseException:  # an interrupt too leaves no half line
             with suppress(OSError):
                 disk.truncate(file, size)
             raise
@@ -132,7 +132,7 @@ def make_directory(path: str | Path, *, mode: int = 0o777) -> None:
     disk.mkdir(path, mode)
     try:
         disk.sync_directory(path.parent)
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no folder that nobody knows of
         with suppress(OSError):
             disk.rmdir(path)
         raise

@@ -58,7 +58,7 @@ class Cell(Formula):
         if len(given) == 2:
             self.build(Type((1, given[0])), default_draws())
 
-    def step(self, s: Scope, x: Node) -> Node:
+    def step(self, s: Scope, x: Node) -> Any:
         """The equations."""
         raise NotImplementedError
 
@@ -80,10 +80,10 @@ class Recurrent(Cell):
         self.activation = activation
         super().__init__(*sizes, **arguments)
 
-    def step(self, s: Scope, x: Node) -> Node:
+    def step(self, s: Scope, x: Node) -> Any:
         """One product each, and an activation."""
         s.h = ACTIVATIONS[self.activation](x @ s.W + s.h[-1] @ s.U + s.b)
-        return s.h  # type: ignore[no-any-return]  # what a scope holds has no static type
+        return s.h
 
 
 class GatedRecurrent(Cell):
@@ -100,14 +100,14 @@ class GatedRecurrent(Cell):
     products: ClassVar = {"U": 2, "V": 1}
     biases: ClassVar = {"b": 3}
 
-    def step(self, s: Scope, x: Node) -> Node:
+    def step(self, s: Scope, x: Node) -> Any:
         """The gates, the candidate, and the state between the two."""
         n, h = self.out, s.h[-1]
         u = x @ s.W + s.b
         gates = sigmoid(u[..., : 2 * n] + h @ s.U)
         candidate = tanh(u[..., 2 * n :] + (gates[..., :n] * h) @ s.V)
         s.h = candidate + gates[..., n:] * (h - candidate)
-        return s.h  # type: ignore[no-any-return]
+        return s.h
 
 
 class GRU(Cell):
@@ -124,14 +124,14 @@ class GRU(Cell):
     products: ClassVar = {"U": 3}
     biases: ClassVar = {"b": 3, "d": 1}
 
-    def step(self, s: Scope, x: Node) -> Node:
+    def step(self, s: Scope, x: Node) -> Any:
         """The gates, the candidate, and the state between the two."""
         n, h = self.out, s.h[-1]
         u, v = x @ s.W + s.b, h @ s.U
         gates = sigmoid(u[..., : 2 * n] + v[..., : 2 * n])
         candidate = tanh(u[..., 2 * n :] + gates[..., :n] * (v[..., 2 * n :] + s.d))
         s.h = candidate + gates[..., n:] * (h - candidate)
-        return s.h  # type: ignore[no-any-return]
+        return s.h
 
 
 class LSTM(Cell):
@@ -162,11 +162,11 @@ class LSTM(Cell):
         super().build(x, draw)
         self.b.x[self.out : 2 * self.out] += self.forget_bias
 
-    def step(self, s: Scope, x: Node) -> Node:
+    def step(self, s: Scope, x: Node) -> Any:
         """The gates, the new state, and what of it is shown."""
         n = self.out
         z = x @ s.W + s.h[-1] @ s.U + s.b
         gates, g = sigmoid(z[..., : 3 * n]), tanh(z[..., 3 * n :])
         s.c = gates[..., n : 2 * n] * s.c[-1] + gates[..., :n] * g
         s.h = gates[..., 2 * n :] * tanh(s.c)
-        return s.h  # type: ignore[no-any-return]
+        return s.h

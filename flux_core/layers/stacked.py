@@ -73,7 +73,7 @@ class Stacked(Layer):
                 path = self._step(i, run).name
                 run.build(
                     Type((steps, batch, features)),
-                    lambda name, shape, init, path=path: draw(f"{path}.{name}", shape, init),  # type: ignore[misc]
+                    lambda name, shape, init, path=path: draw(f"{path}.{name}", shape, init),  # type: ignore[misc]  # mypy cannot infer a default
                 )
             features = self.out * len(layer)
 

@@ -12,7 +12,7 @@ all steps behind the loop, as one large product; else the loop adds it up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from types import MappingProxyType
 
@@ -30,7 +30,7 @@ from flux_core.ir import (
     scan,
     topological,
 )
-from flux_core.ops import TABLE, matmul_w, scatter, sum_like, zeros_like
+from flux_core.ops import TABLE, Op, matmul_w, scatter, sum_like, zeros_like
 from flux_core.passes.lift import lifted, rank_of
 from flux_core.passes.parts import reads
 
@@ -159,7 +159,7 @@ class _Back:
         stand_ins: dict[Node, Node] = {}
         for number, node in enumerate(self.kept, len(self.body.output.inputs)):
             stand_ins[node] = input_node(-1)
-            self.sequences[stand_ins[node]] = lambda ahead, number=number: get(ahead, number)  # type: ignore[misc]
+            self.sequences[stand_ins[node]] = partial(get, index=number)
 
         def rule(node: Node, inputs: tuple[Node, ...]) -> Node:
             if node in stand_ins:
@@ -209,13 +209,13 @@ class _Back:
             moving = [x for x in term.inputs if x not in self.constants and x.op != "constant"]
             if term.op == "matmul_w" and term.inputs[2] is own and rank_of(outer) == 2 and len(moving) == 2:
                 x, dy = everywhere(moving[0]), everywhere(moving[1])
-                makers.append(lambda a, b, x=x, dy=dy: as_node(matmul_w(x(a, b), dy(a, b), outer)))  # type: ignore[misc]
+                makers.append(_made_of(matmul_w, (x, dy), outer))
             elif term.op == "sum_like" and term.inputs[1] is own and len(moving) == 1:
                 dy = everywhere(moving[0])
-                makers.append(lambda a, b, dy=dy: as_node(sum_like(dy(a, b), outer)))  # type: ignore[misc]
+                makers.append(_made_of(sum_like, (dy,), outer))
             elif term.op == "scatter" and term.inputs[2] is own and len(moving) == 2:
                 dy, rows = everywhere(moving[0]), everywhere(moving[1])
-                makers.append(lambda a, b, dy=dy, r=rows: as_node(scatter(dy(a, b), r(a, b), outer)))  # type: ignore[misc]
+                makers.append(_made_of(scatter, (dy, rows), outer))
             else:
                 left.append(term)
         if left:  # the loop adds them up in a state of its own
@@ -257,6 +257,11 @@ class _Back:
             reverse=not self.node.attrs["reverse"],
         )
         return Node("scan", made.inputs, made.attrs, self.node.origin)
+
+
+def _made_of(op: Op, parts: Sequence[Callable[[Node, Node], Node]], outer: Node) -> Callable[[Node, Node], Node]:
+    """An op of values at all steps and a constant, as a function of the two scans."""
+    return lambda ahead, back: as_node(op(*(part(ahead, back) for part in parts), outer))
 
 
 def _terms(node: Node) -> list[Node]:

@@ -80,7 +80,7 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
             raise ValueError("this is no model of one input")
         if type(lengths) is not bool:
             raise ValueError("its inputs have lengths or not")
-        found = Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]
+        found = Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]  # checked above
         infer_types(graph, [found.input_type(1)])  # attributes that do not fit their ops show here
         return found
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, GraphError) as error:

@@ -146,7 +146,7 @@ def _carry_out(
             writer.flush()
         outcome.seconds += before
         outcome.judge(prepared.request.expect)
-    except BaseException as error:
+    except BaseException as error:  # however it ends, its record says so
         outcome.reason, outcome.seconds = f"{type(error).__name__}: {error}", before + time.monotonic() - started
         _close(record, outcome, quietly=True)
         raise

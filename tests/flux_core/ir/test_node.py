@@ -79,9 +79,9 @@ def test_what_cannot_be_traced_is_refused(wrong, text):
 def test_nodes_are_immutable_and_equal_only_to_themselves():
     x = input_node(0)
     with pytest.raises((AttributeError, TypeError)):
-        x.op = "param"  # type: ignore[misc]
+        x.op = "param"  # type: ignore[misc]  # what is to fail
     with pytest.raises(TypeError):
-        x.attrs["index"] = 1  # type: ignore[index]
+        x.attrs["index"] = 1  # type: ignore[index]  # what is to fail
     assert len({x + 1, x + 1}) == 2
     array = np.ones(2)
     fixed = constant(array)

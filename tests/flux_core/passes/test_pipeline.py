@@ -34,7 +34,7 @@ def test_simplify_keeps_the_meaning_and_drops_masks_outside_training():
     for a, b in zip(interpret(done()["simplify"].graph, (x,)), interpret(GRAPH, (x,)), strict=True):
         np.testing.assert_array_equal(a, b)
     dropped = Graph(dropout(input_node(0), rate=0.5), 1)
-    ops = lambda work: {n.op for n in work.types}  # noqa: E731
+    ops = lambda work: {n.op for n in work.types}  # noqa: E731  # shorter than a function, used twice
     assert "dropout_mask" not in ops(done(dropped)["simplify"])
     assert "dropout_mask" in ops(done(dropped, run=Run(training=True, seed=0, step=0))["simplify"])
 

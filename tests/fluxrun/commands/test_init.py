@@ -160,7 +160,7 @@ def test_the_schema_for_editors(cli, folder):
     first = (folder / "table.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=fluxrun.schema.json"
     schema = json.loads((folder / "fluxrun.schema.json").read_text())
-    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is part of the `test` extra")
     found = plain(read_text((folder / "table.yaml").read_text()))
     assert jsonschema.Draft202012Validator(schema).is_valid(found)
     assert not jsonschema.Draft202012Validator(schema).is_valid({**found, "sed": 1})

@@ -14,7 +14,7 @@ from fluxrun.spec.problems import SpecError
 from fluxrun.spec.read import read_text
 from fluxrun.spec.tree import plain
 
-jsonschema = pytest.importorskip("jsonschema")
+jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is part of the `test` extra")
 
 # what is wrong with these specs is no matter of keys, types and ranges: data, shapes, overrides, keys that go together
 BEYOND = {
