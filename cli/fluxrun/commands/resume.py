@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
-from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow
+from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, requested
 
 EXAMPLES = """Examples:\n
 \b
@@ -44,21 +43,10 @@ def resume(
     """
 
     def work() -> int:
-        from fluxrun.jobs.duration import parse_duration
-        from fluxrun.jobs.expect import Expectation
-        from fluxrun.jobs.request import Request
         from fluxrun.jobs.resume import resuming
 
-        request = Request(
-            config=run,
-            overrides=tuple(overrides or ()),
-            runs=Path(runs),
-            max_steps=max_steps,
-            max_seconds=None if max_time is None else parse_duration(max_time),
-            threads=threads,
-            expect=tuple(Expectation.parse(text) for text in expect or ()),
-            allow_inexact=allow_inexact,
-        )
+        common = (run, overrides, runs, max_steps, max_time, expect, threads)
+        request = requested(*common, allow_inexact=allow_inexact)
         with resuming(request) as ready:
             return follow(ready, request, as_json, quiet)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
-from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, tell
+from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, requested, tell
 
 EXAMPLES = """Examples:\n
 \b
@@ -38,22 +37,11 @@ def train(
     """Train a spec; prints the path of the run."""
 
     def work() -> int:
-        from fluxrun.jobs.duration import parse_duration
         from fluxrun.jobs.existing import settled_by_name
-        from fluxrun.jobs.expect import Expectation
-        from fluxrun.jobs.request import Outcome, Request
+        from fluxrun.jobs.request import Outcome
 
-        request = Request(
-            config=config,
-            overrides=tuple(overrides or ()),
-            name=name,
-            runs=Path(runs),
-            max_steps=max_steps,
-            max_seconds=None if max_time is None else parse_duration(max_time),
-            threads=threads,
-            expect=tuple(Expectation.parse(text) for text in expect or ()),
-            if_missing=if_missing,
-        )
+        common = (config, overrides, runs, max_steps, max_time, expect, threads)
+        request = requested(*common, name=name, if_missing=if_missing)
         if if_missing and (run := settled_by_name(request)) is not None:
             return tell(Outcome.of(run), request, as_json, quiet)
         from fluxrun.jobs.resume import starting

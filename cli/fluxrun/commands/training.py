@@ -7,7 +7,8 @@ starting ──▶ Outcome     it was there already ─▶ told
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +31,33 @@ Threads = Annotated[
     typer.Option(min=1, envvar="FLUXRUN_THREADS", help="How many threads at most; every number gives the same run."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+def requested(
+    config: str,
+    overrides: list[str] | None,
+    runs: str,
+    max_steps: int | None,
+    max_time: str | None,
+    expect: list[str] | None,
+    threads: int | None,
+    **own: Any,
+) -> Request:
+    """The request that the common options make, and those that a command has of its own. Raises UsageError."""
+    from fluxrun.jobs.duration import parse_duration
+    from fluxrun.jobs.expect import Expectation
+    from fluxrun.jobs.request import Request
+
+    return Request(
+        config=config,
+        overrides=tuple(overrides or ()),
+        runs=Path(runs),
+        max_steps=max_steps,
+        max_seconds=None if max_time is None else parse_duration(max_time),
+        threads=threads,
+        expect=tuple(Expectation.parse(text) for text in expect or ()),
+        **own,
+    )
 
 
 def follow(ready: Prepared | Outcome, request: Request, as_json: bool, quiet: bool, dry_run: bool = False) -> int:
