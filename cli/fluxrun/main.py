@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import os
 import signal
 import sys
@@ -108,7 +109,10 @@ def run() -> None:
         reconfigure(errors="fluxrun.bytes", write_through=False)
     completing.mend_bash()
     _only(sys.argv[1:2])
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # else the interpreter looks through all that was imported before it ends, a fifth of `check`
 
 
 def _fill_closed() -> None:
