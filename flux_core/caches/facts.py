@@ -9,9 +9,11 @@ Where nothing can be kept, or what was kept is damaged, the answer is found out 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,13 +40,19 @@ def recall(path: Path, question: str, answer: Callable[[], Any]) -> Any:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; of a large file that has not changed it is not computed again."""
+    """SHA-256 of a file's bytes, in hexadecimal; of a large file that has not changed it is not computed again.
+
+    Raises OSError, also for what is no regular file and may have no end.
+    """
 
     def digest() -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    if path.stat().st_size < SMALL:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "this is no regular file", str(path))
+    if status.st_size < SMALL:
         return digest()
     return str(recall(path, "sha256", digest))
 

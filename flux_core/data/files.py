@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -14,12 +15,25 @@ F = TypeVar("F")
 MAX_BYTES = 4 * 2**30  # a limit against files that claim to be huge, not against large data: `max_bytes` raises it
 DEFLATE_RATIO = 1032  # no deflate stream expands by more (zlib's technical notes)
 
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 def open_file(path: Path) -> BinaryIO:
-    """The file for reading; raises MissingFile, with the nearest name in its folder."""
+    """The file for reading; raises MissingFile, with the nearest name in its folder, also for what is no regular file.
+
+    A pipe or a device gives its bytes once, or for ever, and data are read again: for their digest, and to go on.
+    """
     try:
-        if path.is_dir():
-            raise MissingFile("this is a folder, not a data file", file=path)
+        if (kind := stat.S_IFMT(path.stat().st_mode)) != stat.S_IFREG:
+            again = "data are read more than once: save them as a file"
+            hint = "name a file in it" if kind == stat.S_IFDIR else again
+            raise MissingFile(f"this is {KINDS.get(kind, 'something else')}, not a data file", file=path, hint=hint)
         return path.open("rb")
     except FileNotFoundError:
         raise MissingFile("no such file", file=path, hint=_near(path)) from None

@@ -20,7 +20,10 @@ EXAMPLES = """Examples:\n
 
 def predict(
     which: Run,
-    data: Annotated[str, typer.Argument(help="A file with rows such as those of the training; answers may be there.")],
+    data: Annotated[
+        str,
+        typer.Argument(help="A file with rows such as those of the training; answers may be there; - reads stdin."),
+    ],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout.")
     ] = None,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from flux_core.caches.facts import file_digest
 from flux_core.errors import ColumnError, DataError
 from fluxrun.jobs.expect import UsageError
-from fluxrun.jobs.new_data import NewData, read_new
+from fluxrun.jobs.new_data import NewData, limit_of, read_new
+from fluxrun.jobs.piped import data_file
 from fluxrun.spec.build import build_plan, build_source
 from fluxrun.spec.load import load
 from fluxrun.spec.problems import listing
@@ -57,7 +58,7 @@ def evaluate(which: str, data: str | None, split: str, runs: Path, threads: int 
     run = find(runs, which)
     spec = load(str(run.folder / "resolved.yaml"), surrounding=False).spec
     trained = load_model(run.folder)
-    examples, dataset, notes = _own(run, spec, split) if data is None else _new(Path(data), spec, trained)
+    examples, dataset, notes = _own(run, spec, split) if data is None else _new(data, spec, trained)
     plan = replace(build_plan(spec, threads=threads), drop_last=False)
     dataset = replace(dataset, train=examples, valid=None, test=None, preprocessing=trained.preprocessing)
     fit = Fit(trained.model.graph, dataset, plan)
@@ -69,7 +70,7 @@ def _own(run: Run, spec: Spec, split: str) -> tuple[Examples, Dataset, tuple[str
     """A split of the data that the run was trained on, which must be what they were."""
     source = build_source(spec.data)
     for path, kept in zip(source.files(), run.values.get("data") or (), strict=False):
-        if path.exists() and file_digest(path) != kept.get("sha256"):
+        if path.is_file() and file_digest(path) != kept.get("sha256"):
             raise DataError(
                 "the file has changed since the training, so its splits are others",
                 file=path,
@@ -84,7 +85,12 @@ def _own(run: Run, spec: Spec, split: str) -> tuple[Examples, Dataset, tuple[str
     return part, dataset, ()
 
 
-def _new(path: Path, spec: Spec, trained: Trained) -> tuple[Examples, Dataset, tuple[str, ...]]:
+def _new(data: str, spec: Spec, trained: Trained) -> tuple[Examples, Dataset, tuple[str, ...]]:
+    with data_file(data, limit_of(spec.data.arguments)) as path:
+        return _rows(path, spec, trained)
+
+
+def _rows(path: Path, spec: Spec, trained: Trained) -> tuple[Examples, Dataset, tuple[str, ...]]:
     """All rows of a new file that have an answer."""
     from flux_core.data import Dataset, Examples
     from flux_core.data.cells import Place

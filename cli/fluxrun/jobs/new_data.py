@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flux_core.data.files import MAX_BYTES, open_file
 from flux_core.errors import ColumnError, DataError
 from fluxrun.jobs.expect import UsageError
+from fluxrun.jobs.piped import PATH
 from fluxrun.spec.part import Component
 from fluxrun.spec.problems import near
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from flux_core.data.preprocessing import Preprocessing
     from flux_core.data.table import Table
     from flux_core.data.vocabulary import Vocabulary
-
-MAX_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,27 @@ def read_new(path: Path, preprocessing: Preprocessing, data: Component) -> NewDa
     return _table(path, preprocessing, data) if preprocessing.columns else _arrays(path, preprocessing, data)
 
 
+def limit_of(data: Component) -> int:
+    """How many bytes a file may have."""
+    return getattr(data, "max_bytes", MAX_BYTES)
+
+
+def _suffix(path: Path) -> str:
+    """What a file is, by its name; standard input has none, and its first bytes tell."""
+    if path != PATH:
+        return path.suffix
+    with open_file(path) as file:
+        start = file.read(4)
+    return {b"PK\3\4": ".npz", b"\x93NUM": ".npy"}.get(start, "")
+
+
 def _table(path: Path, preprocessing: Preprocessing, data: Component) -> NewData:
     from flux_core.data.table import read_table
 
-    if path.suffix in (".npz", ".npy"):
+    if _suffix(path) in (".npz", ".npy"):
         raise UsageError(f"the model has learnt from a table with columns: give it a text table, not {path.name!r}")
     header, delimiter = getattr(data, "header", True), getattr(data, "delimiter", ",")
-    table = read_table(path, header=header, delimiter=delimiter, limit=getattr(data, "max_bytes", MAX_BYTES))
+    table = read_table(path, header=header, delimiter=delimiter, limit=limit_of(data))
     try:
         x, notes = preprocessing.encode(table.columns, file=path, lines=table.lines)
     except ColumnError as error:  # of this file, not of a spec
@@ -76,7 +90,7 @@ def _table(path: Path, preprocessing: Preprocessing, data: Component) -> NewData
 def _text(path: Path, vocabulary: Vocabulary, data: Component) -> NewData:
     from flux_core.data.text import read_text
 
-    ids = vocabulary.encode(read_text(path, vocabulary.unit, getattr(data, "max_bytes", MAX_BYTES)), file=path)
+    ids = vocabulary.encode(read_text(path, vocabulary.unit, limit_of(data)), file=path)
     names = vocabulary.names
     return NewData(path, ids, (), {"symbol": [names[i] for i in ids.tolist()]})
 
@@ -92,13 +106,14 @@ def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewDat
     from flux_core.data.idx import read_idx
     from flux_core.data.lengths import checked_lengths, cleared
 
-    limit = getattr(data, "max_bytes", MAX_BYTES)
+    limit = limit_of(data)
     x, y = "x", "y"
     if hasattr(data, "target"):  # an archive names its arrays, other sources have files of their own
         x, y = getattr(data, "features", x), getattr(data, "target", y)
     target = lengths = None
+    suffix = _suffix(path)
     try:
-        if path.suffix == ".npz":
+        if suffix == ".npz":
             values = read_array(path, x, "features", limit)
             target = _target(path, y, limit)
             if name := getattr(data, "lengths", None):
@@ -106,9 +121,9 @@ def _arrays(path: Path, preprocessing: Preprocessing, data: Component) -> NewDat
                 place = Place(path, None, name)
                 lengths = checked_lengths(found, values.shape, preprocessing.dtype == "int64", place)
                 values = cleared(values, lengths)
-        elif path.suffix == ".npy":
+        elif suffix == ".npy":
             values = map_array(path)
-        elif path.suffix == ".csv":
+        elif suffix == ".csv":
             raise UsageError(f"the model has learnt from arrays: give it .npz, .npy or idx files, not {path.name!r}")
         else:
             values = read_idx(path, limit)

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from flux_core import fsio
 from flux_core.errors import GraphError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
-from fluxrun.jobs.new_data import NewData, read_new
+from fluxrun.jobs.new_data import NewData, limit_of, read_new
+from fluxrun.jobs.piped import data_file
 from fluxrun.spec.load import load
 from fluxrun.store.listing import find
 
@@ -89,7 +90,8 @@ def predict(which: str, data: str, runs: Path) -> Predictions:
     run = find(runs, which)
     arguments = load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data.arguments
     trained = load_model(run.folder)
-    new = read_new(Path(data), trained.preprocessing, arguments)
+    with data_file(data, limit_of(arguments)) as path:
+        new = read_new(path, trained.preprocessing, arguments)
     try:
         outputs = (
             _of_rows(trained, new) if trained.preprocessing.vocabulary is None else Reader(trained.model).read(new.x)

@@ -22,6 +22,7 @@ from flux_core.data.table import Table, read_table
 from flux_core.errors import DataError, SettingError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
 from fluxrun.spec.problems import near
+from fluxrun.jobs.piped import NAMES
 from fluxrun.spec.scalars import scalar
 from fluxrun.spec.schema.root import NAME
 
@@ -54,8 +55,8 @@ class Examined:
 
 def examine(path: Path, target: str) -> Examined:
     """Read a table and decide what each column is. Raises MissingFile, DataError, UsageError without such a target."""
-    if path.is_fifo():
-        raise UsageError(f"{path}: a pipe cannot be read twice, and trained on later: save it as a file")
+    if str(path) in NAMES:
+        raise UsageError(f"--from {path}: standard input cannot be trained on later: save it as a file")
     dialect = sniff(path, target)
     table = read_table(path, header=dialect.header, delimiter=dialect.delimiter, limit=MAX_BYTES)
     index = int(target) if re.fullmatch(r"-?[0-9]+", target) and target not in table.columns else target

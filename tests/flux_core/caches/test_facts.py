@@ -143,3 +143,10 @@ def test_files_that_share_a_name_do_not_share_facts(cache: Path, file: Path) -> 
     os.utime(other, ns=(OLD, OLD))
     recall(file, "question", Asked(1))
     assert recall(other, "question", Asked(2)) == 2
+
+
+def test_what_has_no_end_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="no regular file"):
+            file_digest(path)

@@ -136,6 +136,20 @@ def test_arrays(cli, folder):
     assert cli("predict", "last", "table.csv").exit_code == exits.USAGE
 
 
+def test_arrays_through_standard_input(cli, folder):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 3)), np.arange(40) % 2
+    np.savez(folder / "data.npz", x=x, y=y)
+    np.save(folder / "x.npy", x)
+    spec = "data: {source: npz, path: data.npz}\nmodel: [{affine: classes}]\ntrain: {epochs: 1}\n"
+    (folder / "arrays.yaml").write_text(spec)
+    assert cli("train", "arrays.yaml", "--quiet").exit_code == 0
+    expected = cli("predict", "last", "data.npz").stdout
+    assert len(expected.splitlines()) == 41
+    for name in ("data.npz", "x.npy"):
+        assert cli("predict", "last", "-", input=(folder / name).read_bytes()).stdout == expected
+
+
 def test_a_table_without_a_header(cli, folder):
     rows = [f"{i % 7},{'ab'[i % 7 > 3]},{i % 5}" for i in range(60)]
     (folder / "bare.csv").write_text("\n".join(rows) + "\n")
@@ -265,3 +279,20 @@ def test_checkpoints_that_are_damaged(cli, process, folder, run):
     last.unlink()
     done = cli("evaluate", "last")
     assert (done.exit_code, "there is no checkpoint of a run here" in done.stderr) == (exits.BAD_DATA, True)
+
+
+def test_data_through_standard_input(cli, folder, run, monkeypatch):
+    table, before = (folder / "table.csv").read_bytes(), os.fstat(0)
+    expected = cli("predict", "last", "table.csv").stdout
+    measured = json.loads(cli("evaluate", "last", "table.csv", "--json").stdout)
+    for name in ("-", "/dev/stdin"):
+        assert cli("predict", "last", name, input=table).stdout == expected
+        assert json.loads(cli("evaluate", "last", name, "--json", input=table).stdout) == {**measured, "data": name}
+    done = cli("predict", "last", "-", input=table + b"1,2\n")
+    assert (done.exit_code, "/dev/stdin:62: the row has 2 values" in done.stderr) == (exits.BAD_DATA, True)
+    done = cli("predict", "last", "-", input=b"PK\3\4...")
+    assert (done.exit_code, "give it a text table" in done.stderr) == (exits.USAGE, True)
+    monkeypatch.setattr("fluxrun.jobs.predict.limit_of", lambda data: 100)
+    done = cli("predict", "last", "-", input=table)
+    assert (done.exit_code, "more than the limit of 100" in done.stderr) == (exits.BAD_DATA, True)
+    assert os.path.samestat(os.fstat(0), before)

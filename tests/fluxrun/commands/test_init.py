@@ -186,8 +186,10 @@ def test_nothing_is_overwritten(cli, folder):
 def test_a_pipe_is_no_table_to_come_back_to(cli, folder):
     os.mkfifo(folder / "pipe.csv")
     done = cli("init", "--from", "pipe.csv", "--target", "kind")
-    assert done.exit_code == exits.USAGE
-    assert "save it as a file" in done.stderr
+    assert done.exit_code == exits.NO_INPUT
+    assert "save them as a file" in done.stderr
+    done = cli("init", "--from", "-", "--target", "kind")
+    assert (done.exit_code, "save it as a file" in done.stderr) == (exits.USAGE, True)
 
 
 def test_paths_are_relative_to_the_spec(cli, folder):
