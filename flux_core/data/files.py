@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import stat
 from collections.abc import Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -80,7 +81,9 @@ def matching(path: Path) -> list[Path]:
     """
     if not any(mark in path.name for mark in "*?[") or path.exists():
         return [path]
-    found = sorted((file for file in path.parent.glob(path.name) if file.is_file()), key=str)
+    folder = path.parent
+    names = glob(path.name, root_dir=folder) if folder.is_dir() else []
+    found = sorted((file for name in names if (file := folder / name).is_file()), key=str)
     if not found:
         raise MissingFile("no file has a name of this pattern", file=path)
     return found

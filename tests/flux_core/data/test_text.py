@@ -136,8 +136,10 @@ def test_several_files_and_patterns_in_order(tmp_path: Path) -> None:
     assert text("[d].txt") == "[d].txt", "a name that there is stands for itself"
     assert text("[a-b].txt") == "a.txtb.txt"
     assert [path.name for path in TextSource(tmp_path / "*.txt").files()] == ["[d].txt", "a.txt", "b.txt"]
-    with pytest.raises(MissingFile, match="no file has a name of this pattern"):
-        text("*.rst")
+    assert text("**.md") == "c.md", "two stars are two stars"
+    for none in ("*.rst", "there/is/none/*", "zero\0/*"):
+        with pytest.raises(MissingFile, match="no file has a name of this pattern"):
+            text(none)
     with pytest.raises(MissingFile, match="no such file"):
         text("a.txt", "missing.txt")
 
