@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import gc
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from fluxrun.commands import (
     doctor,
     evaluate,
     graph,
+    guard,
     init,
     ls,
     predict,
@@ -36,6 +38,7 @@ from fluxrun.commands import (
     train,
     warmup,
 )
+from fluxrun.render.stream import named
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -59,7 +62,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"fluxrun {version('fluxrun')}")
+        print(f"fluxrun {version('fluxrun')}", flush=True)
         raise typer.Exit
 
 
@@ -102,15 +105,15 @@ def run() -> None:
     _fill_closed()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a training catches it, Ctrl-C just ends the process
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure:
-        codecs.register_error("fluxrun.bytes", _as_bytes)
-        # PYTHONUNBUFFERED would part a line from its end, and another process of the loop would write in between
-        reconfigure(errors="fluxrun.bytes", write_through=False)
+    codecs.register_error("fluxrun.bytes", _as_bytes)
+    assert isinstance(sys.stdout, io.TextIOWrapper)  # as the interpreter made it
+    sys.stdout = named(sys.stdout, "fluxrun.bytes")
     completing.mend_bash()
     _only(sys.argv[1:2])
     try:
         app()
+    except OSError as error:  # of what Typer writes itself, such as help pages
+        sys.exit(guard.report(error, debug=False))
     finally:
         gc.freeze()  # else the interpreter looks through all that was imported before it ends, a fifth of `check`
 
@@ -119,7 +122,7 @@ def _fill_closed() -> None:
     """Put the null device where the caller closed a standard stream; else the next file that is opened comes there."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, closefd=False))
 
 
 def _as_bytes(error: UnicodeError) -> tuple[bytes, int]:

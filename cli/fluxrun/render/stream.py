@@ -1,11 +1,16 @@
-"""stderr that never gets in the way: when nobody reads it any more, the training goes on."""
+"""The standard streams.
+
+stderr    never gets in the way: when nobody reads it any more, the training goes on
+stdout    holds the result: when it cannot be written, the error says that it was stdout
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class Quiet:
@@ -39,6 +44,35 @@ class Quiet:
     @property
     def encoding(self) -> str:
         return self.stream.encoding or "utf-8"
+
+
+class Stdout(io.FileIO):
+    """The file of stdout: an error has its name, as those of other files have theirs, and it comes once.
+
+    What could not be written stays in the buffers above, and the interpreter's end would try it again.
+    """
+
+    def __init__(self, file: int) -> None:
+        super().__init__(file, "w", closefd=False)
+        self.broken = False
+
+    def write(self, data: Any, /) -> int:
+        if not self.broken:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.broken, error.filename = True, "stdout"
+                raise
+        return len(data)
+
+
+def named(stream: io.TextIOWrapper, errors: str) -> io.TextIOWrapper:
+    """A stream in the place of stdout: errors have its name, and a line goes out in one piece.
+
+    PYTHONUNBUFFERED would part a line from its end, and another process of the loop would write in between.
+    """
+    buffer = io.BufferedWriter(Stdout(stream.fileno()))
+    return io.TextIOWrapper(buffer, stream.encoding, errors, line_buffering=stream.isatty())
 
 
 def say(text: str) -> None:

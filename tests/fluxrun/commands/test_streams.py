@@ -1,5 +1,6 @@
 """Standard streams as scripts leave them: closed, full, pipes in place of files, locales that know few characters."""
 
+import errno
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from fluxrun import exits, main
+from fluxrun.render.stream import named
 
 FLUXRUN = f"{shlex.quote(sys.executable)} -m fluxrun"
 
@@ -34,7 +36,10 @@ def shell(folder):
         ("fluxrun check none.yaml 2>&-", exits.NO_INPUT, b""),
         ("fluxrun rm --where 'status==finished' <&- >&-", exits.OK, b"no runs"),
         ("fluxrun train small.yaml <&- >&- 2>&-", exits.OK, b""),
-        ("fluxrun ls --json >/dev/full", exits.IO_ERROR, b"No space left"),
+        ("fluxrun ls --json >/dev/full", exits.IO_ERROR, b"error: stdout: No space left on device\n"),
+        ("fluxrun ls --help >/dev/full", exits.IO_ERROR, b"error: stdout: No space left on device\n"),
+        ("fluxrun --version >/dev/full", exits.IO_ERROR, b"error: stdout: No space left on device\n"),
+        ("fluxrun check small.yaml 2>/dev/full", exits.OK, b""),
     ],
 )
 def test_streams_that_are_closed_or_full(shell, folder, line, code, said):
@@ -56,18 +61,27 @@ def test_a_closed_stream_that_stays_closed_is_caught(monkeypatch):
         assert os.path.samestat(os.fstat(filled.fileno()), os.stat(os.devnull))
 
 
+def test_errors_of_stdout_have_its_name():
+    with open("/dev/full", "w", encoding="latin-1") as full:
+        out = named(full, "strict")
+        out.write("ü" * 9)
+        with pytest.raises(OSError, match="stdout") as caught:
+            out.flush()
+        assert (caught.value.errno, out.encoding, full.closed) == (errno.ENOSPC, "latin-1", False)
+        out.close()  # tries again, and nothing is raised twice
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_result_is_written_at_once(shell, folder, unbuffered):
     shell("fluxrun train small.yaml --quiet")
     code = (
-        "import io, sys\nfrom fluxrun import main\n"
-        "class Counted(io.RawIOBase):\n"
-        "    def writable(self): return True\n"
-        "    def write(self, data): sys.stderr.write(repr(bytes(data)) + '\\n'); return len(data)\n"
-        f"sys.stdout = io.TextIOWrapper(Counted(), write_through={bool(unbuffered)})\n"
+        "import sys\nfrom fluxrun import main\nfrom fluxrun.render import stream\n"
+        "def write(self, data): sys.stderr.write(repr(bytes(data)) + '\\n'); return len(data)\n"
+        "stream.Stdout.write = write\n"
         "sys.argv = ['fluxrun', 'train', 'small.yaml', '--quiet', '--if-missing']\nmain.run()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=env, check=True)
     (run,) = (folder / "runs").iterdir()
     assert done.stderr == f"b'runs/{run.name}\\n'\n"
 
