@@ -21,13 +21,17 @@ _after_best = False  # bash took the word apart at the colon, and what comes is 
 
 def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of runs, `last`, `best:`, and after that the metrics that there are."""
+    from flux_core.errors import FluxError
     from fluxrun.store.listing import names_in, runs
 
     folder = _folder(ctx)
-    if _after_best or incomplete.startswith(BEST):
-        metrics = sorted({name for run in runs(folder) for name in run.metrics})
-        return metrics if _after_best else [f"{BEST}{name}" for name in metrics]
-    return [name for name in ("last", BEST, *sorted(names_in(folder))) if name.startswith(incomplete)]
+    try:
+        if _after_best or incomplete.startswith(BEST):
+            metrics = sorted({name for run in runs(folder) for name in run.metrics})
+            return metrics if _after_best else [f"{BEST}{name}" for name in metrics]
+        return [name for name in ("last", BEST, *sorted(names_in(folder))) if name.startswith(incomplete)]
+    except (FluxError, OSError):
+        return []
 
 
 def complete_key(ctx: typer.Context, incomplete: str) -> list[str]:

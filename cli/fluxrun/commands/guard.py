@@ -15,7 +15,15 @@ import typer
 from fluxrun.commands.completing import complete_key
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
-Runs = Annotated[str, typer.Option("--runs", envvar="FLUXRUN_RUNS", help="The folder of the runs.")]
+
+
+def _folder(runs: str) -> str:
+    if not runs:  # pathlib would take it for the present one
+        raise typer.BadParameter("the name of a folder is expected; . is the present one")
+    return runs
+
+
+Runs = Annotated[str, typer.Option("--runs", envvar="FLUXRUN_RUNS", help="The folder of the runs.", callback=_folder)]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,6 +7,7 @@ find(folder, "last")      a path, a name, `last`, or `best:valid.accuracy`
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,7 +93,12 @@ def _is_sound(values: dict[str, Any]) -> bool:
 
 
 def runs(folder: Path) -> list[Run]:
-    """Every run of a folder, in the order of their start."""
+    """Every run of a folder, in the order of their start; none where there is no folder yet.
+
+    Raises NoSuchRun for what is there and is no folder.
+    """
+    if not _is_folder(folder) and os.path.lexists(folder):
+        raise NoSuchRun(f"{folder}: this is no folder; --runs names one that holds runs")
     found = [run for run in map(read_run, _folders(folder)) if run]
     return sorted(found, key=lambda run: (str(run.values.get("created", "")), run.name))
 

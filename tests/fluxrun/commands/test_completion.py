@@ -65,6 +65,7 @@ def test_metrics_after_best(complete):
     assert complete("fluxrun show best:") == ["test.loss", "valid.loss", "valid.r2"]
     assert complete("fluxrun show best:valid.") == ["valid.loss", "valid.r2"]
     assert complete("fluxrun diff last best:t") == ["test.loss"]
+    assert complete("fluxrun show best:t", FLUXRUN_RUNS="table.csv") == [], "no folder is no place for a traceback"
     words = complete("fluxrun show best:valid.", "zsh")
     assert "best\\\\:valid.loss" in words or "best:valid.loss" in words
 

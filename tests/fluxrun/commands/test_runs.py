@@ -124,6 +124,24 @@ def test_ls_of_nothing(cli, three):
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in none meet the condition\n")
 
 
+COMMANDS = ("ls", "compare", "rm --where seed==0", "diff last last", "show last", "evaluate last", "resume last")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_runs_that_are_in_no_folder(cli, folder, command):
+    (folder / "link").symlink_to("nowhere")
+    for name in ("table.csv", "link"):
+        done = cli(*command.split(), "--runs", name)
+        assert (done.exit_code, done.stdout) == (exits.NO_INPUT, "")
+        assert done.stderr == f"error: {name}: this is no folder; --runs names one that holds runs\n"
+    done = cli(*command.split(), "--runs", "")
+    assert (done.exit_code, "the name of a folder is expected" in done.stderr) == (exits.USAGE, True)
+
+
+def test_an_empty_variable_is_none(cli, three):
+    assert "runs/" in cli("ls", "--csv", env={"FLUXRUN_RUNS": ""}).stdout
+
+
 WRONG = [
     (["ls", "--where", "seeed<1"], exits.USAGE, "did you mean 'seed'?"),
     (["ls", "--where", "out<1"], exits.USAGE, "write one of: model.0.affine.out, model.2.affine.out"),
