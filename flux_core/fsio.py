@@ -92,11 +92,12 @@ def write_parts(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
     path = Path(path)
     temporary, file = _open_beside(path)
     try:
-        try:
-            _write_all(file, parts)
-            disk.sync(file)
-        finally:
-            os.close(file)
+        with _named(path):
+            try:
+                _write_all(file, parts)
+                disk.sync(file)
+            finally:
+                os.close(file)
         disk.replace(temporary, path)
     except BaseException:  # an interrupt too leaves nothing half-made
         with suppress(OSError):
@@ -115,9 +116,10 @@ def append(path: str | Path, data: bytes, *, sync: bool = False) -> None:
     try:
         size = os.fstat(file).st_size
         try:
-            _write_all(file, [data])
-            if sync:
-                disk.sync(file)
+            with _named(path):
+                _write_all(file, [data])
+                if sync:
+                    disk.sync(file)
         except BaseException:  # an interrupt too leaves no half line
             with suppress(OSError):
                 disk.truncate(file, size)
@@ -154,8 +156,9 @@ def cut(path: str | Path, size: int) -> None:
     """Cut a file to its first `size` bytes, and wait until that is on the disk. Raises OSError."""
     file = disk.open(Path(path), os.O_WRONLY)
     try:
-        disk.truncate(file, size)
-        disk.sync(file)
+        with _named(path):
+            disk.truncate(file, size)
+            disk.sync(file)
     finally:
         os.close(file)
 
@@ -173,6 +176,16 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Errors of operations on an open file, which do not know its name, have it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _open_beside(path: Path) -> tuple[Path, int]:

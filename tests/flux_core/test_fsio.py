@@ -97,6 +97,21 @@ def test_a_failed_append_leaves_no_half_line(tmp_path, monkeypatch):
         expected += b"three\n"
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    for action in (
+        lambda: append(path, b"new", sync=True),
+        lambda: write_atomically(path, b"new"),
+        lambda: cut(path, 1),
+    ):
+        for number in (1, 2):  # behind the opening
+            monkeypatch.setattr(fsio, "disk", Faulty(number))
+            with pytest.raises(OSError, match="No space") as caught:
+                action()
+            assert caught.value.filename == str(path)
+
+
 def test_a_failed_directory_can_be_claimed_again(tmp_path, monkeypatch):
     path = tmp_path / "run"
 
