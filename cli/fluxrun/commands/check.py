@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fluxrun.commands.guard import Debug, Set, guard, print_json
+from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.guard import Debug, Set, guard
 
 if TYPE_CHECKING:
     from fluxrun.jobs.check import Report
@@ -31,8 +32,9 @@ def check(
     config: Annotated[str, typer.Argument(help="The spec, a YAML file; - reads it from stdin.")],
     overrides: Set = None,
     form: Annotated[
-        Format, typer.Option("--format", help="For people, programs, or GitHub annotations.")
-    ] = Format.text,
+        Format | None, typer.Option("--format", help="For people (text, the default), programs, or GitHub annotations.")
+    ] = None,
+    as_json: Json = False,
     data: Annotated[
         bool, typer.Option("--data", help="Look at the data too, and name what a model must beat.")
     ] = False,
@@ -44,15 +46,16 @@ def check(
     def work() -> int:
         from fluxrun import exits
         from fluxrun.jobs.check import check_spec
-        from fluxrun.spec.problems import as_github, as_json
+        from fluxrun.spec.problems import as_github
+        from fluxrun.spec.problems import as_json as as_objects
 
+        one_form({"--json": as_json, f"--format {form}": form not in (None, Format.json)})
         report = check_spec(config, overrides or (), data=data or strict)
         failed = bool(report.problems or (strict and report.warnings))
-        if form is Format.json:
-            found = as_json(report.everything)
-            ok = not (failed or report.fault)
-            result = {"version": 1, "ok": ok, "problems": found, "shapes_unchecked": report.unchecked}
-            print_json({**result, "baseline": vars(report.baseline) if report.baseline else None})
+        if as_json or form is Format.json:
+            baseline = vars(report.baseline) if report.baseline else None
+            result = {"ok": not (failed or report.fault), "problems": as_objects(report.everything)}
+            print_json({**result, "shapes_unchecked": report.unchecked, "baseline": baseline})
         elif form is Format.github:
             if report.everything:
                 print(as_github(report.everything))

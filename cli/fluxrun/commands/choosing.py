@@ -1,4 +1,4 @@
-"""The options that choose runs, for `ls`, `compare` and `rm`, and how a chosen table is printed."""
+"""The options that choose runs, for `ls`, `compare` and `rm`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,3 @@ ConfigOrRun = Annotated[
     ),
 ]
 SeveralRuns = Annotated[list[str] | None, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
-
-
-def one_form(as_json: bool, as_csv: bool) -> None:
-    """Raise UsageError for two forms at once."""
-    from fluxrun.jobs.expect import UsageError
-
-    if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fluxrun.commands.choosing import Csv, SeveralRuns, Sort, Top, Where, one_form
-from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.choosing import Csv, SeveralRuns, Sort, Top, Where
+from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
 \b
@@ -34,7 +35,7 @@ def compare(
         from fluxrun.render.stream import say
         from fluxrun.render.table import csv_text
 
-        one_form(as_json, as_csv)
+        one_form({"--json": as_json, "--csv": as_csv})
         seen = set_side_by_side(select(Path(runs), which or (), where, sort, top).runs)
         if as_json:
             print_json(seen.to_json())

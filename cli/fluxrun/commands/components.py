@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands.guard import Debug, Json, guard, print_json
+from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.guard import Debug, guard
 
 EXAMPLES = """Examples:\n
 \b
@@ -28,11 +29,12 @@ def components(
         from fluxrun.render.components import as_markdown, as_page, as_table
         from fluxrun.spec.describe import descriptions, named
 
+        one_form({"--json": as_json, "--markdown": markdown})
         found, hint = (descriptions(), None) if name is None else named(name)
         if not found:
             raise UsageError(f"no component is called {name!r}; {hint or '`fluxrun components` lists all of them'}")
         if as_json:
-            print_json({"version": 1, "components": [one.to_json() for one in found]})
+            print_json({"components": [one.to_json() for one in found]})
         elif markdown:
             print(as_markdown(found))
         else:

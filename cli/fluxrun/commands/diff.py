@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
 \b

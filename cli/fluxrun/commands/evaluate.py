@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
 \b
@@ -28,8 +29,10 @@ class Split(StrEnum):
 
 def evaluate(
     which: Run,
-    data: Annotated[str | None, typer.Argument(help="A file with rows and answers; by default the run's own.")] = None,
-    split: Annotated[Split, typer.Option(help="Which split of the run's own data.")] = Split.test,
+    data: Annotated[
+        str | None, typer.Argument(help="A file with rows and answers, - is stdin; by default the run's own.")
+    ] = None,
+    split: Annotated[Split | None, typer.Option(help="Which split of the run's own data; test by default.")] = None,
     runs: Runs = "runs",
     threads: Annotated[int | None, typer.Option(min=1, envvar="FLUXRUN_THREADS", help="How many at most.")] = None,
     as_json: Json = False,
@@ -39,17 +42,20 @@ def evaluate(
 
     def work() -> int:
         from fluxrun.jobs.evaluate import evaluate as measure
+        from fluxrun.jobs.expect import UsageError
         from fluxrun.render.numbers import number
         from fluxrun.render.stream import say
         from fluxrun.spec.text import visible
 
-        found = measure(which, data, split, Path(runs), threads)
+        if data is not None and split is not None:
+            raise UsageError(f"--split is of the run's own data, and {data} is to be measured: name one of them")
+        found = measure(which, data, split or Split.test, Path(runs), threads)
         if as_json:
             print_json(found.to_json())
             return 0
         for note in found.notes:
             say(f"note: {visible(note)}")
-        say(f"{visible(str(found.run))}: {found.examples:,} examples of {visible(data or f'the {split} split')}")
+        say(f"{visible(str(found.run))}: {found.examples:,} examples of {visible(data or f'the {found.split} split')}")
         for name, value in found.metrics.items():
             print(f"{name} {number(value)}")
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -33,7 +32,6 @@ Set = Annotated[
         autocompletion=complete_key,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def guard(work: Callable[[], int], debug: bool) -> NoReturn:
@@ -117,10 +115,3 @@ def _bug(error: Exception, debug: bool) -> int:
         where = "--debug shows the traceback"
     say(f"error: this is a bug in fluxrun: {first}; {where}")
     return exits.BUG
-
-
-def print_json(value: Any) -> None:
-    """One JSON object on stdout, in ASCII so that any locale can carry it."""
-    from fluxrun.store.record import jsonable
-
-    print(json.dumps(jsonable(value), allow_nan=False))

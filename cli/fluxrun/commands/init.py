@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json, one_form, print_json
 from fluxrun.commands.guard import Debug, guard
 
 EXAMPLES = """Examples:\n
@@ -23,21 +24,28 @@ def init(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="By default as the table is called; - is stdout."),
     ] = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write a first spec for a table, with a reason on every line; it trains as it is."""
 
     def work() -> int:
-        from fluxrun.jobs.starter import about, starter, write
+        from fluxrun.jobs.starter import about, examine, starter, write
         from fluxrun.render.stream import say
         from fluxrun.spec.text import visible
 
+        one_form({"--json": as_json, "-o -": output == "-"})
         place = output or f"{Path(source).stem}.yaml"
-        text = starter(source, target, place)
+        found = examine(Path(source), target)
+        text = starter(found, place)
         if place == "-":
             print(text, end="")
             return 0
-        for line in about(place, write(text, Path(place))):
+        schema = write(text, Path(place))
+        if as_json:
+            print_json({"config": place, "schema": None if schema is None else str(schema), **found.to_json()})
+            return 0
+        for line in about(place, schema):
             say(visible(line))
         return 0
 

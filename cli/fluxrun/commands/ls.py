@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxrun.commands.choosing import Csv, Sort, Top, Where, one_form
-from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.choosing import Csv, Sort, Top, Where
+from fluxrun.commands.guard import Debug, Runs, guard
 
 if TYPE_CHECKING:
     from fluxrun.jobs.select import Selection
@@ -37,15 +38,15 @@ def ls(
         from fluxrun.jobs.select import select
         from fluxrun.render.stream import say
 
-        one_form(as_json, as_csv)
+        one_form({"--json": as_json, "--csv": as_csv})
         chosen = select(Path(runs), (), where, sort, top)
         if as_json:
-            kept = ("name", "created", "epochs", "steps", "seconds", "best", "best_epoch", "final", "hash")
+            kept = ("name", "reason", "created", "epochs", "steps", "seconds", "best", "best_epoch", "final", "hash")
             rows = [
                 {"run": str(run.folder), "status": run.status, **{key: run.values.get(key) for key in kept}}
                 for run in chosen.runs
             ]
-            print_json({"version": 1, "runs": rows})
+            print_json({"runs": rows})
         elif as_csv:
             sys.stdout.write(_csv(chosen))
         elif not chosen.runs:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Runs, guard
 
@@ -28,6 +29,7 @@ def predict(
         str | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout.")
     ] = None,
     runs: Runs = "runs",
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Predict for the rows of a file: all of its columns, then the prediction and the probability of each class."""
@@ -41,12 +43,16 @@ def predict(
 
         check_output(output)
         found = say_what(which, data, Path(runs))
+        if output is not None:
+            write(found, Path(output))
+        if as_json:
+            print_json(found.to_json() if output is None else {**found.about(), "output": output})
+            return 0
         for note in found.new.notes:
             say(f"note: {visible(note)}")
         if output is None:
             write_text([found.table().encode()], sys.stdout)
         else:
-            write(found, Path(output))
             say(f"{visible(output)}: {len(found.values):,} predictions")
         return 0
 

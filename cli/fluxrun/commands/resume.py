@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
+from fluxrun.commands.guard import Debug, Runs, Set, guard
 from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, requested
 
 EXAMPLES = """Examples:\n

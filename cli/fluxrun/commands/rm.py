@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import SeveralRuns, Where
 from fluxrun.commands.guard import Debug, Runs, guard
 
@@ -23,6 +24,7 @@ def rm(
     where: Where = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs: Runs = "runs",
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Remove runs, with everything in their folders; prints their paths. One that is going on stays."""
@@ -44,12 +46,15 @@ def rm(
                 raise UsageError("rm asks only on a terminal; --yes removes without asking")
             say("\n".join(visible(str(run.folder)) for run in found))
             if not _confirmed(f"remove {counted(len(found), 'run')}? [y/N] "):
-                return 0
+                found = []
+        elif not found:
+            say(f"no runs in {runs} meet the condition")
         for run in found:
             remove(run)
-            print(run.folder)
-        if not found:
-            say(f"no runs in {runs} meet the condition")
+            if not as_json:
+                print(run.folder)
+        if as_json:
+            print_json({"removed": [str(run.folder) for run in found]})
         return 0
 
     guard(work, debug)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Json, Runs, guard, print_json
+from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
 \b

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fluxrun.commands.guard import Debug, Json, Runs, Set, guard
+from fluxrun.commands.answer import Json
+from fluxrun.commands.guard import Debug, Runs, Set, guard
 from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, requested, tell
 
 EXAMPLES = """Examples:\n

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fluxrun.commands.guard import print_json
+from fluxrun.commands.answer import print_json
 
 if TYPE_CHECKING:
     from fluxrun.jobs.request import Outcome, Request
@@ -92,7 +92,7 @@ def _preview(prepared: Prepared, as_json: bool, quiet: bool) -> int:
     if not quiet:
         say("\n".join(opening(prepared, folder.name)))
     if as_json:
-        print_json({"run": str(folder), "status": "dry_run"})
+        print_json(prepared.to_json())
     else:
         print(folder)
     return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from fluxrun.commands.guard import Debug, Json, guard, print_json
+from fluxrun.commands.answer import Json, print_json
+from fluxrun.commands.guard import Debug, guard
 
 EXAMPLES = """Examples:\n
 \b

@@ -36,7 +36,7 @@ class Comparison:
             }
             for run in self.runs
         ]
-        return {"version": 1, "runs": rows}
+        return {"runs": rows}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """What `diff --json` prints."""
         parts = {name: getattr(self, name) for name in ("spec", "data", "versions", "metrics")}
-        return {"version": 1, "runs": [str(run.folder) for run in self.runs], **parts}
+        return {"runs": [str(run.folder) for run in self.runs], **parts}
 
 
 def compare(found: Sequence[Run]) -> Comparison:

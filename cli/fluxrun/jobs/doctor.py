@@ -41,7 +41,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What `doctor --json` prints."""
-        return {"version": 1, "ok": self.ok, **self.facts, "problems": [vars(finding) for finding in self.findings]}
+        return {"ok": self.ok, **self.facts, "problems": [vars(finding) for finding in self.findings]}
 
 
 def examine() -> Report:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from flux_core.data import Dataset, Examples
     from flux_core.training.loaded import Trained
 
-VERSION = 1  # of what `evaluate --json` prints
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -47,7 +45,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """What `evaluate --json` prints."""
-        return {"version": VERSION, **vars(self), "run": str(self.run), "notes": list(self.notes)}
+        return {**vars(self), "run": str(self.run), "notes": list(self.notes)}
 
 
 def evaluate(which: str, data: str | None, split: str, runs: Path, threads: int | None = None) -> Evaluation:

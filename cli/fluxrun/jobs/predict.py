@@ -38,6 +38,8 @@ FORMS = (".csv", ".npz")
 class Predictions:
     """What a model says about the rows of a file; `shares` are the probabilities of its classes, if it has any."""
 
+    run: Path
+    data: str  # as it was named
     new: NewData
     values: NDArray[Any]  # (rows,) names or numbers, or (rows, targets)
     shares: NDArray[Any] | None
@@ -62,11 +64,29 @@ class Predictions:
         if self.shares is not None:
             arrays |= {"probability": self.shares, "classes": np.array(self.classes)}
         names = _free(self.new.columns, list(arrays))
-        kept = (cells[self.new.ahead :] for cells in self.new.columns.values())
-        arrays |= {name: np.array(cells) for name, cells in zip(names, kept, strict=True)}
+        arrays |= {name: np.array(cells) for name, cells in zip(names, self._kept().values(), strict=True)}
         stream = io.BytesIO()
         np.savez_compressed(stream, **arrays)
         return stream.getvalue()
+
+    def about(self) -> dict[str, Any]:
+        """What `predict --json` prints before the predictions, or in their stead if they are in a file."""
+        about = {"run": str(self.run), "data": self.data, "task": self.task, "classes": list(self.classes)}
+        return {**about, "notes": list(self.new.notes), "rows": len(self.values)}
+
+    def to_json(self) -> dict[str, Any]:
+        """What `predict --json` prints: lists of one length, but for the names of the classes."""
+        columns = {name: list(cells) for name, cells in self._kept().items()}
+        shares = None if self.shares is None else self.shares.tolist()
+        return {**self.about(), "columns": columns, "prediction": self.values.tolist(), "probability": shares}
+
+    @property
+    def task(self) -> str:
+        return "regression" if self.shares is None else "classification"
+
+    def _kept(self) -> dict[str, Sequence[Any]]:
+        """The file's columns, where there is a prediction."""
+        return {name: cells[self.new.ahead :] for name, cells in self.new.columns.items()}
 
     def _columns(self) -> list[tuple[str, list[str]]]:
         """The new columns, by name."""
@@ -99,7 +119,8 @@ def predict(which: str, data: str, runs: Path) -> Predictions:
     except GraphError as error:
         raise UsageError(f"{run.name} cannot read a text of any length: {error}") from None
     shares = trained.shares(outputs) if trained.task == "classification" else None
-    found = Predictions(new, trained.decided(outputs), shares, trained.classes, getattr(arguments, "delimiter", ","))
+    values, delimiter = trained.decided(outputs), getattr(arguments, "delimiter", ",")
+    found = Predictions(run.folder, data, new, values, shares, trained.classes, delimiter)
     return _of_steps(found) if trained.model.stepwise else found
 
 

@@ -61,7 +61,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """What `train --json` prints."""
-        names = ("status", "reason", "epochs", "steps", "seconds", "best", "best_epoch", "final", "trained")
+        names = ("status", "reason", "epochs", "steps", "seconds", "best", "best_epoch", "final", "unmet", "trained")
         return {"run": str(self.run), **{name: getattr(self, name) for name in names}}
 
 

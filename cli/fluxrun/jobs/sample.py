@@ -17,8 +17,6 @@ from fluxrun.store.listing import find
 if TYPE_CHECKING:
     from flux_core.data.vocabulary import Vocabulary
 
-VERSION = 1  # of what `sample --json` prints
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -51,7 +49,7 @@ class Sample:
     def to_json(self) -> dict[str, Any]:
         """What `sample --json` prints; bytes that are no UTF-8 are U+FFFD in it."""
         text = b"".join(self.pieces()).decode(errors="replace")
-        return {"version": VERSION, "run": str(self.run), "text": text, **vars(self.settings)}
+        return {"run": str(self.run), "text": text, **vars(self.settings)}
 
 
 def sample(which: str, settings: Settings, runs: Path) -> Sample:

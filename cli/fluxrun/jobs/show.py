@@ -41,7 +41,8 @@ class View:
     def to_json(self) -> dict[str, Any]:
         """What `show --json` prints."""
         rows = None if self.layers is None else [vars(layer) for layer in self.layers]
-        return {"run": str(self.run.folder) if self.run else None, "spec": to_data(self.spec), "layers": rows}
+        run = str(self.run.folder) if self.run else None
+        return {"run": run, "spec": to_data(self.spec), "layers": rows, "reason": self.reason}
 
 
 def show(which: str, overrides: Sequence[str], runs: Path) -> View:

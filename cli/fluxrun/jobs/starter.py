@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flux_core.data.csv import choose
 from flux_core.data.files import MAX_BYTES
@@ -21,8 +22,8 @@ from flux_core.data.sniff import Dialect, sniff
 from flux_core.data.table import Table, read_table
 from flux_core.errors import DataError, SettingError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
-from fluxrun.spec.problems import near
 from fluxrun.jobs.piped import NAMES
+from fluxrun.spec.problems import near
 from fluxrun.spec.scalars import scalar
 from fluxrun.spec.schema.root import NAME
 
@@ -37,6 +38,7 @@ PLAIN = re.compile(r"[A-Za-z_<>=./][A-Za-z0-9_<>=./+-]*")
 class Examined:
     """A table with what was found out about it."""
 
+    path: Path
     table: Table
     dialect: Dialect
     marks: tuple[str, ...]
@@ -51,6 +53,22 @@ class Examined:
     @property
     def used(self) -> list[Profile]:
         return [column for column in self.columns if column.kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `init --json` prints of the table and of what was decided."""
+        return {
+            "source": str(self.path),
+            "rows": self.rows,
+            "header": self.dialect.header,
+            "delimiter": self.dialect.delimiter,
+            "target": self.target,
+            "task": self.meaning.task,
+            "classes": dict(self.meaning.counts),
+            "columns": [
+                {"name": one.name, "kind": one.kind, "reason": one.words, "missing": one.missing}
+                for one in self.columns
+            ],
+        }
 
 
 def examine(path: Path, target: str) -> Examined:
@@ -75,19 +93,19 @@ def examine(path: Path, target: str) -> Examined:
     columns = tuple(profile(other, table.columns[other], marks) for other in table.names if other != name)
     if not any(column.kind for column in columns):
         raise DataError("no column besides the target is worth learning from", file=path)
-    return Examined(table, dialect, marks, name, meaning, columns)
+    return Examined(path, table, dialect, marks, name, meaning, columns)
 
 
-def starter(source: str, target: str, output: str) -> str:
-    """The spec for a csv file, to be written to `output` ('-': standard output). Raises as `examine`."""
-    found = examine(Path(source), target)
+def starter(found: Examined, output: str) -> str:
+    """The spec for a table, to be written to `output` ('-': standard output)."""
+    source = str(found.path)
     stem = Path(source if output == "-" else output).stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip(".-")[:100]
     folder = Path() if output == "-" else Path(output).parent
     path = os.path.relpath(source, folder) if not os.path.isabs(source) else source
     lines = [
         f"# yaml-language-server: $schema={SCHEMA}",
-        f"# Made by `fluxrun init` from {Path(source).name}: {found.rows:,} rows, {len(found.columns) + 1} columns.",
+        f"# Made by `fluxrun init` from {found.path.name}: {found.rows:,} rows, {len(found.columns) + 1} columns.",
         *_aligned([("name: " + (name if NAME.fullmatch(name) else "run"), "what the run is called")]),
         *_aligned([("seed: 0", "decides the split, the first weights and the order of the examples")]),
         *_aligned(_data(found, path)),
@@ -97,8 +115,8 @@ def starter(source: str, target: str, output: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(text: str, output: Path) -> bool:
-    """Write a new spec, and the schema for editors beside it if there is none; whether that one was written too.
+def write(text: str, output: Path) -> Path | None:
+    """Write a new spec, and the schema for editors beside it if there is none; where that one was written.
 
     Raises CannotCreate where there is such a file, or no file can be made, OSError.
     """
@@ -114,7 +132,7 @@ def write(text: str, output: Path) -> bool:
     if missing:
         with creating(schema):
             fsio.write_atomically(schema, json.dumps(json_schema(), indent=1).encode() + b"\n")
-    return missing
+    return schema if missing else None
 
 
 Lines = Iterator[tuple[str, str]]
@@ -223,7 +241,7 @@ def quoted(text: str) -> str:
     return text if bare else json.dumps(text, ensure_ascii=False)
 
 
-def about(found: str, written: bool) -> list[str]:
+def about(found: str, schema: Path | None) -> list[str]:
     """What to say behind a new file."""
     lines = [f"{found}: read it, then `fluxrun train {found}`"]
-    return [*lines, f"{Path(found).with_name(SCHEMA)}: what editors know of specs"] if written else lines
+    return lines if schema is None else [*lines, f"{schema}: what editors know of specs"]

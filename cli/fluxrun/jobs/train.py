@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flux_core.caches.facts import file_digest
 from flux_core.errors import Diverged
@@ -80,6 +80,26 @@ class Prepared:
         if self.going is not None:
             return self.going.run.folder
         return next_folder(self.request.runs, self.built.spec.name, self.digest)
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """How many examples each split has that there is."""
+        data = self.built.dataset
+        parts = {"train": data.train, "valid": data.valid, "test": data.test}
+        return {split: len(part) for split, part in parts.items() if part is not None}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is worth saying before it starts."""
+        slow = self.fit.interpreted
+        why = [] if slow is None else [f"interpreted, which takes longer: {slow}"]
+        return [*self.notes, *self.built.dataset.notes, *why]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `train --dry-run --json` prints."""
+        classes = list(self.built.dataset.classes)
+        about = {"hash": self.digest, "examples": self.examples, "classes": classes, "notes": self.remarks}
+        return {"run": str(self.folder), "status": "dry_run", **about}
 
 
 def prepare(request: Request) -> Prepared:

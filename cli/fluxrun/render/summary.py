@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 def opening(prepared: Prepared, name: str) -> list[str]:
     """What is going to be trained on what."""
-    data = prepared.built.dataset
-    parts = [("train", data.train), ("valid", data.valid), ("test", data.test)]
-    sizes = ", ".join(f"{count(len(part))} {split}" for split, part in parts if part is not None)
-    what = f"{len(data.classes)} classes" if data.classes else "regression"
-    notes = [*prepared.notes, *data.notes]
-    if prepared.fit.interpreted is not None:
-        notes.append(f"interpreted, which takes longer: {prepared.fit.interpreted}")
-    return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in notes)]
+    classes = prepared.built.dataset.classes
+    sizes = ", ".join(f"{count(examples)} {split}" for split, examples in prepared.examples.items())
+    what = f"{len(classes)} classes" if classes else "regression"
+    return [f"{visible(name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in prepared.remarks)]
 
 
 def started(event: Started) -> str:

@@ -103,7 +103,12 @@ def test_warmup_compiles_once(cli, cache, few):
     damaged.write_bytes(damaged.read_bytes()[:-1])
     default_store.cache_clear()
     again = cli("warmup", "--json")
-    assert json.loads(again.stdout) == {"folder": str(cache / folder_name()), "compiled": 1, "present": 2}
+    assert json.loads(again.stdout) == {
+        "version": 1,
+        "folder": str(cache / folder_name()),
+        "compiled": 1,
+        "present": 2,
+    }
 
 
 @pytest.mark.filterwarnings("default")
