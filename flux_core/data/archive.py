@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -64,6 +64,22 @@ def map_array(path: Path) -> NDArray[Any]:
         except DAMAGE as error:
             raise DataError(f"this cannot be read as a .npy file: {error}", file=path) from None
     return np.asarray(array)
+
+
+def misnamed(path: Path, asked: Mapping[str, str]) -> list[ColumnError]:
+    """An error for each name, by its key, that is none of an array of the archive; raises MissingFile or DataError."""
+    found = []
+    with open_file(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for key, name in asked.items():
+                    try:
+                        _find(archive, path, name, key)
+                    except ColumnError as error:
+                        found.append(error)
+        except DAMAGE as error:
+            raise DataError(f"its arrays cannot be listed: {error}", file=path) from None
+    return found
 
 
 @contextmanager

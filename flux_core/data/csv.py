@@ -111,14 +111,21 @@ class CsvSource:
         return dataset(xs, targets, cuts, preprocessing, all_notes)
 
     def misnamed(self) -> list[ColumnError]:
-        """Every name of a column that the training file lacks, where `load` stops at the first."""
+        """Every name of a column that the training file lacks, where `load` stops at the first; if there is none,
+        every column that another file lacks."""
         asked: list[tuple[str | int, str]] = [(self.target, "target")]
         for key, names in (("features", self.features or ()), ("ignore", self.ignore)):
             asked += [(name, f"{key}.{i}") for i, name in enumerate(names)]
         asked += [(name, f"columns.{name}") for name in self.columns or ()]
-        path = self._paths()["train"]
-        table = read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-        return misnamed(table, asked)
+        tables = self._tables()
+        main = tables["train"]
+        if found := misnamed(main, asked):
+            return found
+        target = choose(main, self.target, "target")
+        try:
+            return lacking(tables, (*self._features(main, target), target))
+        except ColumnError as error:  # the target among the features
+            return [error]
 
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""
@@ -137,20 +144,21 @@ class CsvSource:
         return fractions_of_main(self.split, self._paths(), separate=self.train_path is not None)
 
     def _parse(self, task: Task | None) -> dict[Part, Parsed]:
-        tables = {
-            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-            for part, path in self._paths().items()
-        }
+        tables = self._tables()
         main = tables["train"]
         target = choose(main, self.target, "target")
         features = self._features(main, target)
         chosen = {choose(main, name, f"columns.{name}"): kind for name, kind in (self.columns or {}).items()}
         kinds = {name: chosen.get(name) or self._kind(main, name) for name in (*features, target)}
-        for part, table in tables.items():
-            for name in (*features, target):
-                if name not in table.columns:
-                    choose(table, name, f"{part}_path")  # raises
+        for error in lacking(tables, (*features, target)):
+            raise error
         return {part: self._parse_table(table, features, target, kinds) for part, table in tables.items()}
+
+    def _tables(self) -> dict[Part, Table]:
+        return {
+            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+            for part, path in self._paths().items()
+        }
 
     def _features(self, table: Table, target: str) -> list[str]:
         if self.features is None:
@@ -231,6 +239,16 @@ def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> list[Colum
         except ColumnError as error:
             found.append(error)
     return found
+
+
+def lacking(tables: Mapping[Part, Table], names: Sequence[str]) -> list[ColumnError]:
+    """An error, at the spec path of the file, for each column that the table of a part does not have."""
+    absent = {part: [name for name in names if name not in table.columns] for part, table in tables.items()}
+    return [
+        error
+        for part, lacks in absent.items()
+        for error in misnamed(tables[part], [(name, f"{part}_path") for name in lacks])
+    ]
 
 
 def choose(table: Table, column: str | int, key: str) -> str:

@@ -10,6 +10,7 @@ Numbers become float32, unless `ids` keeps whole numbers as int64 for embeddings
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.archive import read_array, read_header
+from flux_core.data.archive import misnamed, read_array, read_header
 from flux_core.data.arrays import array_dataset, input_shape
 from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
@@ -33,6 +34,7 @@ from flux_core.data.lengths import (
 )
 from flux_core.data.raw import Raw
 from flux_core.data.split import Part
+from flux_core.errors import ColumnError, DataError
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,16 @@ class NpzSource:
             ids=self.ids,
             name=self.features,
         )
+
+    def misnamed(self) -> list[ColumnError]:
+        """Every name of an array that a file lacks, of each name the first file, where `load` stops at the first."""
+        asked = {"features": self.features, "target": self.target}
+        asked |= {} if self.lengths is None else {"lengths": self.lengths}
+        found: dict[str, ColumnError] = {}
+        for path in self._paths().values():
+            with suppress(DataError):  # of a file that cannot be read: `load` says so when names are right
+                found = {error.key: error for error in misnamed(path, asked)} | found
+        return list(found.values())
 
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import Numbers, Place, looks_numeric, read_numbers
 from flux_core.data.columns import NumericColumn, require_present
-from flux_core.data.csv import MISSING, choose, misnamed
+from flux_core.data.csv import MISSING, choose, lacking, misnamed
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
 from flux_core.data.kept import kept_dataset, question_about
@@ -103,14 +103,18 @@ class WindowsSource:
         return kept_dataset(paths["train"], question_about(self, FORMAT, paths), self._load)
 
     def misnamed(self) -> list[ColumnError]:
-        """Every name of a column that the training file lacks, where `load` stops at the first."""
+        """Every name of a column that the training file lacks, where `load` stops at the first; if there is none,
+        every column that another file lacks."""
         if isinstance(self.target, str | int):
             targets = [(self.target, "target")]
         else:
             targets = [(name, f"target.{i}") for i, name in enumerate(self.target)]
-        path = self._paths()["train"]
-        table = read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-        return misnamed(table, [*targets, *((name, f"columns.{i}") for i, name in enumerate(self.columns or ()))])
+        tables = self._tables()
+        main = tables["train"]
+        columns = [(name, f"columns.{i}") for i, name in enumerate(self.columns or ())]
+        return misnamed(main, [*targets, *columns]) or lacking(
+            tables, list(dict.fromkeys((*self._columns(main)[0], *self._targets(main))))
+        )
 
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""
@@ -128,10 +132,7 @@ class WindowsSource:
         return fractions_of_main(self.split, self._paths(), separate=self.train_path is not None)
 
     def _load(self) -> Dataset:
-        tables = {
-            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-            for part, path in self._paths().items()
-        }
+        tables = self._tables()
         main = tables["train"]
         targets = self._targets(main)
         columns, left_out = self._columns(main)
@@ -164,6 +165,12 @@ class WindowsSource:
             ),
             notes=notes,
         )
+
+    def _tables(self) -> dict[Part, Table]:
+        return {
+            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+            for part, path in self._paths().items()
+        }
 
     def _targets(self, table: Table) -> list[str]:
         if isinstance(self.target, str | int):

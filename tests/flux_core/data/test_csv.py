@@ -348,3 +348,10 @@ def test_every_wrong_name_at_once(tmp_path):
     source = CsvSource(path, target="d", ignore=["b", "e", 5], columns={"a": "numeric", "f": "numeric"})
     assert [error.key for error in source.misnamed()] == ["target", "ignore.1", "ignore.2", "columns.f"]
     assert CsvSource(path, target="c").misnamed() == []
+    assert [error.key for error in CsvSource(path, target="c", features=["a", "c"]).misnamed()] == ["features.1"]
+    (tmp_path / "b.csv").write_text("b,d\n1,2\n")
+    two = CsvSource(train_path=path, test_path=tmp_path / "b.csv", valid_path=path, target="c")
+    assert [(error.key, error.reason[:22]) for error in two.misnamed()] == [
+        ("test_path", "there is no column 'a'"),
+        ("test_path", "there is no column 'c'"),
+    ]

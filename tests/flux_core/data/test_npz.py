@@ -326,3 +326,17 @@ def test_large_arrays_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Monke
             np.testing.assert_allclose(x, its.x, rtol=1e-6)
             np.testing.assert_array_equal(y, its.y)
         monkeypatch.setattr(npz, "read_array", lambda path, name, *rest: {"y": real}[name](path, name, *rest))
+
+
+def test_every_wrong_name_at_once(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.npz", tmp_path / "b.npz"
+    np.savez(path, xs=np.zeros((4, 2)), y=np.arange(4), steps=np.ones(4, np.int64))
+    np.savez(other, xs=np.zeros((4, 2)))
+    found = NpzSource(path, features="x", target="Y", lengths="lengths").misnamed()
+    assert [(error.key, error.near) for error in found] == [("features", ("xs",)), ("target", ()), ("lengths", ())]
+    found = NpzSource(train_path=path, test_path=other, features="x").misnamed()
+    assert [(error.key, error.file) for error in found] == [("features", str(path)), ("target", str(other))]
+    assert NpzSource(path, features="xs", lengths="steps").misnamed() == []
+    other.write_bytes(b"no archive")
+    found = NpzSource(train_path=path, test_path=other, features="x").misnamed()
+    assert [error.key for error in found] == ["features"], "what cannot be read is told by itself"

@@ -247,3 +247,9 @@ def test_every_wrong_name_at_once(tmp_path):
     source = WindowsSource(2, path, target=["c", "d"], columns=["a", "e"])
     assert [error.key for error in source.misnamed()] == ["target.1", "columns.1"]
     assert [error.key for error in WindowsSource(2, path, target="d").misnamed()] == ["target"]
+    (tmp_path / "b.csv").write_text("b,d\n1,2\n")
+    two = WindowsSource(1, train_path=path, test_path=tmp_path / "b.csv", target="c", columns=["a", "b", "c"])
+    assert [(error.key, error.reason[:22]) for error in two.misnamed()] == [
+        ("test_path", "there is no column 'a'"),
+        ("test_path", "there is no column 'c'"),
+    ]
