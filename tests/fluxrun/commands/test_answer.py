@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -250,6 +251,14 @@ def test_predictions_are_those_of_the_table(cli):
     ]
     assert [[f"{p:.6g}" for p in shares] for shares in found["probability"]] == [row[4:] for row in rows]
     assert found["rows"] == len(rows) == 60
+
+
+def test_what_is_not_removed_is_not_named(cli, monkeypatch):
+    terminal = SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n")
+    monkeypatch.setattr("fluxrun.commands.rm.sys", SimpleNamespace(stdin=terminal, stderr=sys.stderr))
+    done = cli("rm small --runs kept --json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"version": 1, "removed": []})
+    assert Path("kept/small/run.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def test_predictions_are_those_of_sequences_alone(cli, folder, arrays, kind):
     name = "prediction_0" if kind == "vectors" else "prediction"
     found, first = [row[name] for row in rows], said[:, 0] if kind == "vectors" else said
     assert found == (first.tolist() if model.classes else [f"{value:.9g}" for value in first])
+    answer = json.loads(cli("predict", "last", "seq.npz", "--json").stdout)
+    assert answer["prediction"] == said.tolist()
+    assert answer["columns"] == ({"row": [i for i, _ in wanted], "step": [t for _, t in wanted]} if stepwise else {})
+    assert (answer["rows"], answer["probability"] is None) == (len(said), not model.classes)
     cut = [model(arrays["x"][i : i + 1], [n]) for i, n in enumerate(arrays["n"])]
     alone = [value for one, n in zip(cut, arrays["n"], strict=True) for value in (one[0][:n] if stepwise else one)]
     if model.classes:

@@ -69,6 +69,10 @@ def test_windows(cli, folder, name, horizon):
     with np.load(folder / "new.npz") as arrays:
         np.testing.assert_allclose(arrays["prediction"].reshape(-1, horizon), wanted, rtol=1e-5)
         assert arrays["day"].tolist() == new["day"][STEPS - 1 :]
+    answer = json.loads(cli("predict", "last", "new.csv", "--json").stdout)
+    np.testing.assert_allclose(np.reshape(answer["prediction"], (-1, horizon)), wanted, rtol=1e-5)
+    assert answer["columns"]["day"] == new["day"][STEPS - 1 :]
+    assert (answer["task"], answer["classes"], answer["probability"]) == ("regression", [], None)
     truth = np.array([new["height"][i + STEPS : i + STEPS + horizon] for i in range(20 - STEPS - horizon + 1)])
     measured = json.loads(cli("evaluate", "last", "new.csv", "--json").stdout)["metrics"]["data.mae"]
     assert measured == pytest.approx(np.abs(wanted[: len(truth)] - truth).mean(), rel=1e-5)
