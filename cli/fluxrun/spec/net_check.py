@@ -13,6 +13,7 @@ from typing import Any
 from flux_core.errors import Fault, FormulaError, GraphError
 from fluxrun.spec.block import within
 from fluxrun.spec.catalog import CATALOG, Row
+from fluxrun.spec.net_mend import Mended, mended
 from fluxrun.spec.nets import declared, is_taken
 from fluxrun.spec.part import MAX_SIZE, Part
 from fluxrun.spec.problems import Problems
@@ -28,27 +29,23 @@ NAMES = "one has letters, digits and _, and starts with a capital letter, which 
 
 def check_nets(tree: Mapping, problems: Problems, rows: AbstractMapping[str, Row]) -> None:
     """Everything that is wrong with the nets of a tree beyond the types of their keys."""
-    from fluxrun.spec.check import section
-
     circles = set(_circles(tree))
     for name, entry in declared(tree):
         if not NET.fullmatch(name):
             problems.add(entry.key, f"{name!r} is no name of a net: {NAMES}", f"such as {_capital(name)!r}")
         elif name in circles:
             problems.add(entry.key, f"the net {name!r} contains itself", "a sub-model comes from outside")
-        elif isinstance(entry.node, Mapping):
-            net = section(Net, entry.node, f"nets.{name}", Problems(), rows)
-            if isinstance(net, Net):
-                _check_net(name, net, tree, problems, rows)
+        elif isinstance(entry.node, Mapping) and (found := mended(entry.node, rows)):
+            _check_net(name, found, tree, problems, rows)
 
 
-def _check_net(name: str, net: Net, tree: Mapping, problems: Problems, rows: AbstractMapping[str, Row]) -> None:
-    entry = dict(declared(tree))[name]
+def _check_net(name: str, found: Mended, tree: Mapping, problems: Problems, rows: AbstractMapping[str, Row]) -> None:
+    net, entry = found.net, dict(declared(tree))[name]
     assert isinstance(entry.node, Mapping)  # it was looked at before
     for key in (key for key in net.arguments if is_taken(key) and not key.startswith("_")):
         place = fault_place(entry, Fault("", None, where=f"arguments.{key}"))
         problems.add(place, f"no argument can be called {key!r}", "take another name")
-    read: set[str] = set()
+    read: set[str] = set() if found.own_shapes else set(net.arguments)  # those of a lost shape may have read them
     sizes = known_sizes(net)
     for key, model in net_models(entry.node):
         path = f"nets.{name}.models.{key}"
@@ -60,6 +57,8 @@ def _check_net(name: str, net: Net, tree: Mapping, problems: Problems, rows: Abs
         definition(name, net, dict.fromkeys(net.models, _nothing), dict.fromkeys(WORDS), read)
     except FormulaError as error:
         for fault in error.faults:
+            if fault.where == "forward" and not found.own_formula:
+                continue
             problems.add(fault_place(entry, fault), fault.message, fault.hint)
 
 
