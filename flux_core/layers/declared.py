@@ -11,6 +11,7 @@ must be declared.
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from flux_core.passes.step import state_misfit, step_form
 
 MAX_SIZE = 1_000_000
 BATCH = 1_000_003  # stands for the batch axis while shapes are checked: no size of a weight can be taken for it
+NUMBER = re.compile(r"\d+")
 
 Sizes = Callable[[Mapping[str, Number], str], tuple[int, ...]]
 Maker = Callable[[Mapping[str, Number]], Any]
@@ -225,7 +227,7 @@ class Declared(Formula):
             super().build(batch, draw)
             self._check(types)
         except ShapeError as misfit:
-            reason = misfit.reason.replace(str(BATCH), "batch")
+            reason = NUMBER.sub(_in_batches, misfit.reason)
             raise ShapeError(reason, path=misfit.path, place=misfit.place, shapes=misfit.shapes) from None
 
     def _forward(self, scope: Scope, *inputs: Node) -> Any:
@@ -290,6 +292,12 @@ class Declared(Formula):
             f"{value}" if i == 0 else f"{name}={value}" for i, (name, value) in enumerate(self.numbers.items())
         )
         return f"{self.definition.name}({shown})"
+
+
+def _in_batches(number: re.Match[str]) -> str:
+    """A number as it is, or what the batch axis stands in: 'batch', '2 * batch'."""
+    count, rest = divmod(int(number[0]), BATCH)
+    return number[0] if rest or not count else "batch" if count == 1 else f"{count} * batch"
 
 
 def _for_a_batch(tree: TypeTree) -> TypeTree:

@@ -50,8 +50,8 @@ class Compiler:
         self.used: set[str] = set()
         self.delayed: set[str] = set()
         self.assigned: dict[str, Span] = {}
-        self.locals: dict[str, Span] = {}
-        self.read: set[str] = set()
+        self.locals: set[str] = set()
+        self.unread: dict[str, Span] = {}  # where a name got the value that nothing has read yet
 
     def program(self) -> Program:
         tree = self.text.parse("exec")
@@ -62,8 +62,8 @@ class Compiler:
         elif not isinstance(tree.body[-1], ast.Return):
             self.fault(tree.body[-1], "the last line returns nothing", "end with 'return value'")
         self.raise_faults()
-        for name, span in self.locals.items():  # what leads nowhere would take its weights out of the model
-            if name not in self.read and not name.startswith("_"):
+        for name, span in self.unread.items():
+            if self.roles.get(name) != "state":  # the next step may read it
                 self.faults.append(Fault(f"{name} is never used", span, "use it, or call it _"))
         self.raise_faults()
         returned = self.text.span(tree.body[-1])
@@ -128,7 +128,12 @@ class Compiler:
         elif name in FUNCTIONS:
             self.fault(node, f"{name} is a function already", "take another name")
         else:
-            self.locals.setdefault(name, self.text.span(node))
+            self.locals.add(name)
+        if name in self.unread:  # what leads nowhere would take its weights out of the model
+            hint = "use its value before, or take another name"
+            self.fault(node, f"{name} gets another value before it is used", hint)
+        if not name.startswith("_"):
+            self.unread[name] = self.text.span(node)
 
         def put(c: Context, value: Value) -> None:
             if role == "state":
@@ -178,7 +183,9 @@ class Compiler:
     def name(self, node: ast.Name) -> Build:
         name, role = node.id, self.roles.get(node.id)
         shown = self.shown(name)
-        (self.read if role is None else self.used).add(name)
+        if role is not None:
+            self.used.add(name)
+        self.unread.pop(name, None)
         if role == "model":
             return self.fault(node, f"{shown} is a sub-model: it is called with its inputs", f"such as {shown}(x)")
         if role == "state" and name not in self.assigned:
@@ -229,10 +236,14 @@ class Compiler:
             return self.fault(node.func, f"unknown function {name!r}", near(name, [*FUNCTIONS, *models]))
         if problem := function.wrong_operands(name, len(operands)):
             self.fault(node, problem, function.example(name))
-        attributes = {k.arg: self.attribute(k, name, function) for k in node.keywords if k.arg}
+        attributes: dict[str, Build] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.fault(keyword, "'**' before a value is not allowed", "write name=value")
+            elif keyword.arg in attributes:
+                self.fault(keyword, f"{keyword.arg} is given twice", function.example(name))
+            else:
+                attributes[keyword.arg] = self.attribute(keyword, name, function)
         for missing in function.required.difference(attributes):
             self.fault(node, f"{name} needs {missing}", function.example(name))
         return partial(apply_function, function, operands, attributes, span)
