@@ -243,7 +243,7 @@ def test_in_a_chain():
          "in is not known", "Net.params.W.shape.0:1:1:3"),
         ({"params": {"W": ["in"]}, "forward": "return W * mean(x, axis=0)"}, (1, 4),
          r"\(batch, ...\), and this is \(4,\)", "Net.forward:1:1:27"),
-        ({"forward": "return concat(x, x, axis=0)"}, (1, 4), r"this is \(2 \* batch, 4\)", "Net.forward:1:8:28"),
+        ({"forward": "return concat(x, x, axis=0)"}, (1, 4), r"this is \(2 \* batch, 4\)", "Net.forward:1:1:28"),
         ({"state": {"h": [3]}, "forward": "y = x + h[-1]\nh = y[:, 0:2]\nreturn y"}, (1, 3),
          r"the state 'h' begins as \(batch, 3\) and becomes \(batch, 2\)", "Net.forward:2:1:2"),
         ({"forward": "return reshape(x, shape=(2, 3 / 2))"}, (1, 4), "not 1.5", "Net.forward:1:25:35"),
