@@ -3,14 +3,13 @@
 events of the trainer ──▶ metrics.jsonl      one line per evaluation: deterministic values only
                           events.jsonl       one line per happening, with times
                           checkpoints/       best at most every 10 s, last every minute, both at the end;
-                                             step-00000120 and its like as many as are to be kept
+                                             step-00000120 and its like, as many as are to be kept, besides
                           run.json           status and results, at most every 10 s and at the end
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,10 +21,10 @@ from flux_core.training import checkpoint
 from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, Tested, TrainState
 from flux_core.training.state import best_of
 from fluxrun.store.record import Record, line, now
+from fluxrun.store.states import numbered
 
 BEST_SECONDS = 10.0
 RECORD_SECONDS = 10.0
-NUMBERED = re.compile(r"step-([0-9]+)\.safetensors")
 
 
 class RunWriter:
@@ -67,7 +66,7 @@ class RunWriter:
         fsio.write_atomically(self.folder / "resolved.yaml", resolved.encode())
         _keep_lines(self.folder / "metrics.jsonl", position["step"] - position["step_in_epoch"])
         _keep_lines(self.folder / "events.jsonl", None)
-        for step, path in self.numbered():
+        for step, path in numbered(self.folder):
             if step > position["step"]:
                 fsio.disk.unlink(path)
         best = None if state is None else best_of(state)
@@ -134,19 +133,15 @@ class RunWriter:
         self.flush()
         fsio.append(self.folder / "metrics.jsonl", b"", sync=True)
         checkpoint.write(self.path(kind), state.tensors, state.meta)
-        self.last_at = self.clock()
+        if kind == "last":
+            self.last_at = self.clock()
         self.note("checkpoint", kind=kind)
 
     def save_numbered(self, step: int, state: TrainState) -> None:
         """Write a checkpoint that later ones do not replace, then remove the oldest beyond `keep`."""
         self.save(f"step-{step:08}", state)
-        for _, path in self.numbered()[: -self.keep]:
+        for _, path in numbered(self.folder)[: -self.keep]:
             fsio.disk.unlink(path)
-
-    def numbered(self) -> list[tuple[int, Path]]:
-        """The numbered checkpoints by their steps, oldest first."""
-        found = ((NUMBERED.fullmatch(path.name), path) for path in (self.folder / "checkpoints").iterdir())
-        return sorted((int(match[1]), path) for match, path in found if match)
 
     def save_best(self) -> None:
         """Write the best state that is held in memory."""

@@ -9,6 +9,7 @@ from flux_core import fsio
 from flux_core.training import checkpoint, events
 from flux_core.training.events import Ended, EpochEnded, Snapshot, Started, TrainState
 from fluxrun.store.record import Record, line
+from fluxrun.store.states import numbered
 from fluxrun.store.writer import RunWriter
 
 NAN = float("nan")
@@ -104,6 +105,15 @@ def test_as_many_numbered_states_stay_as_are_to_be_kept(tmp_path, by_epoch):
     assert tensors["params/w"][0] == int(kept[0][-2:])
 
 
+def test_the_last_state_is_refreshed_although_each_epoch_has_its_own(writer):
+    writer.keep = 2
+    for epoch in range(1, 9):
+        writer.clock.at = 25.0 * epoch
+        writer.event(ended(epoch, **{"train.loss": 1.0}), lambda epoch=epoch: position(10 * epoch))
+    assert [step for step, _ in numbered(writer.folder)] == [70, 80]
+    assert checkpoint.read(writer.path("last"))[1]["position"]["step"] == 60, "at 75 s and at 150 s"
+
+
 def test_whatever_operation_fails_the_newest_states_that_were_written_stay_whole(tmp_path, monkeypatch):
     class Faulty(fsio.Disk):
         left = 0
@@ -129,10 +139,10 @@ def test_whatever_operation_fails_the_newest_states_that_were_written_stay_whole
         except OSError:
             failures += 1
         Faulty.left = 0
-        found = [step for step, _ in writer.numbered()]
+        found = [step for step, _ in numbered(folder)]
         assert found[-1:] >= [written] * bool(written)
         assert len(found) >= min(2, written // 10)
-        for step, path in writer.numbered():
+        for step, path in numbered(folder):
             assert checkpoint.read(path)[1]["position"]["step"] == step
     assert 20 < failures < 59, "every operation failed once, and the last rounds had none to fail"
 
