@@ -130,7 +130,7 @@ class MissingFile(DataError):
 
 
 class SettingError(DataError):
-    """A setting and the data do not go together; `key` is the setting's spec path below `data`."""
+    """A setting and the data do not go together; `key` is its spec path below `data`, or a field of a plan."""
 
     def __init__(self, message: str, *, key: str, file: str | Path | None = None, hint: str | None = None) -> None:
         self.key = key

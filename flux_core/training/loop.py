@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from flux_core.data import Dataset, Examples
 from flux_core.data.lengths import cleared
 from flux_core.engine.lower import CannotLowerError
-from flux_core.errors import DataError
+from flux_core.errors import DataError, SettingError
 from flux_core.optim import Constant, Plateau
 from flux_core.training.description import described
 from flux_core.training.engine import Engine, ReferenceEngine
@@ -40,9 +40,9 @@ class Fit:
 
     The rest is equal to the bit to that of an unbroken training; without `exact` the schedule may be another one.
 
-    Raises DataError when no minibatch can be made, and from the iteration Diverged, or DataError when a mapped file
-    is cut off. After the last event the
-    model has its best weights. `interpreted` says why there is no tape although the plan asks for one.
+    Raises DataError when no minibatch can be made, SettingError when the plan watches a metric that is not measured,
+    and from the iteration Diverged, or DataError when a mapped file is cut off. After the last event the model has its
+    best weights. `interpreted` says why there is no tape although the plan asks for one.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Fit:
                 hint="lower batch_size, or set drop_last: false",
             )
         self.meter = Meter(self.metrics)
+        self._require_measured()
         self.at = Position(schedule=self.schedule.start())
         self.best: dict[str, NDArray[Any]] | None = None
         self._last: TrainState | None = None  # kept when the model gets its best weights at the end
@@ -73,6 +74,21 @@ class Fit:
         if state is not None:
             resolved = self._resolved()
             self.at, self.best = restore(state, self.engine, self.meter, plan, resolved, self.schedule, exact=exact)
+
+    def _require_measured(self) -> None:
+        """Raise SettingError for a metric that the plan watches and no epoch measures."""
+        plan, splits = self.plan, ("train", "valid") if self.dataset.valid is not None else ("train",)
+        known = [f"{split}.{name}" for split in splits for name in self.meter.names]
+        watched = {
+            "monitor": plan.monitor,
+            "early_stop": None if plan.early_stop is None else plan.early_stop.metric,
+            "schedule": self.schedule.metric if isinstance(self.schedule, Plateau) else None,
+        }
+        for key, metric in watched.items():
+            if metric is not None and metric not in known:
+                raise SettingError(
+                    f"{key} watches {metric!r}, which no epoch measures", key=key, hint=f"known: {', '.join(known)}"
+                )
 
     def stop(self, status: Status) -> None:
         """Ask the loop to end before its next step, resumable."""
@@ -98,7 +114,7 @@ class Fit:
         )
         data = self.dataset
         self.engine.prepare(data.train, *(part for part in (data.valid, data.test) if part is not None))
-        while self.at.epoch < self.plan.epochs and not self.at.reason:
+        while self._goes_on():
             yield from self._epoch()
             if self._stop is not None:
                 yield self._ended(self._stop)
@@ -220,6 +236,12 @@ class Fit:
 
     def _higher(self, metric: str) -> bool:
         return higher_is_better(metric, self.metrics)
+
+    def _goes_on(self) -> bool:
+        """Whether there is an epoch to begin, or one to measure that was broken off where the steps are over."""
+        at = self.at
+        measured = at.step_in_epoch == 0
+        return at.epoch < self.plan.epochs and not at.reason and not (measured and self._out_of_steps())
 
     def _out_of_steps(self) -> bool:
         return self.plan.max_steps is not None and self.at.step >= self.plan.max_steps

@@ -8,7 +8,7 @@ import pytest
 
 from flux_core.data import Dataset, Examples
 from flux_core.data.preprocessing import Preprocessing
-from flux_core.errors import CheckpointError, DataError, Diverged
+from flux_core.errors import CheckpointError, DataError, Diverged, SettingError
 from flux_core.layers import Affine, Chain, Dropout, Input, initialise
 from flux_core.model import net as net_of
 from flux_core.model import parameters
@@ -194,6 +194,20 @@ def test_a_training_that_was_stopped_and_evaluated_within_an_epoch_goes_on_to_th
     assert ended(more).best_epoch == ended(events).best_epoch
 
 
+@pytest.mark.parametrize(("made", "asked"), [(10, 10), (10, 3), (7, 7), (7, 6)])
+def test_a_training_that_is_asked_for_no_more_steps_is_measured_as_it_stands(made, asked):
+    dataset = data()  # five steps an epoch
+    stopped, before = run(dataset, plan(max_steps=made))
+    again, events = run(dataset, plan(max_steps=asked), model=net(dataset, seed=99), state=stopped.state())
+    same(stopped.state(), again.state())
+    end = ended(events)
+    assert (end.status, end.steps) == ("stopped", made)
+    assert (end.final, end.best) == (ended(before).final, ended(before).best)
+    measured = [(e.epoch, e.step, e.metrics) for e in events if isinstance(e, EpochEnded)]
+    known = [(e.epoch, e.step, e.metrics) for e in before if isinstance(e, EpochEnded)]
+    assert measured == (known[-1:] if made % 5 else []), "an epoch that is over was measured already"
+
+
 def test_more_epochs_go_on_to_the_bit_where_the_rate_does_not_know_of_the_end():
     dataset = data()
     changes = {"schedule": Plateau(patience=1), "early_stop": EarlyStop(patience=1), "optimizer": adam(0.3)}
@@ -305,6 +319,22 @@ def test_what_does_not_fit_is_refused():
     assert Fit(net(dataset), dataset, plan(epochs=9), kept, exact=False).at.epoch == 0
     with pytest.raises(DataError, match="no batch of 500"):
         Fit(net(dataset), dataset, plan(batch_size=500, drop_last=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("monitor", {"monitor": "valid.loss"}),
+        ("early_stop", {"early_stop": EarlyStop()}),
+        ("schedule", {"schedule": Plateau()}),
+        ("early_stop", {"early_stop": EarlyStop("train.r2")}),
+    ],
+)
+def test_a_watched_metric_that_is_not_measured_is_refused(key, changes):
+    dataset = dataclasses.replace(data(), valid=None)
+    with pytest.raises(SettingError, match=rf"^{key} watches '\w+\.\w+', which no epoch measures$") as caught:
+        Fit(net(dataset), dataset, plan(**{"monitor": None, **changes}))
+    assert (caught.value.key, caught.value.hint) == (key, "known: train.loss, train.accuracy, train.top_2")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 31, 1000])

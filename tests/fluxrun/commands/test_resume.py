@@ -90,6 +90,25 @@ def test_a_training_that_was_stopped_goes_on_to_its_end(cli, folder, steps):
     same(run, whole)
 
 
+@pytest.mark.parametrize(("made", "asked"), [(12, 8), (8, 7)])
+def test_fewer_steps_than_were_made_are_no_loss(cli, folder, made, asked):
+    run = folder / cli("train", "small.yaml", "--max-steps", made, "-q").stdout.strip()
+    before = (run / "metrics.jsonl").read_bytes()
+    results = [record(run)[name] for name in ("status", "reason", "epochs", "steps", "best", "final")]
+    done = cli("resume", "last", "--max-steps", asked, "--set", "train.checkpoint.every_minutes=2")
+    assert done.exit_code == 0, done.stderr
+    assert (run / "metrics.jsonl").read_bytes() == before
+    assert [record(run)[name] for name in ("status", "reason", "epochs", "steps", "best", "final")] == results
+    cli("resume", "last")
+    same(
+        run,
+        folder
+        / cli(
+            "train", "small.yaml", "--set", "train.checkpoint.every_minutes=2", "--runs", "whole", "-q"
+        ).stdout.strip(),
+    )
+
+
 TEXT = """\
 data: {source: text, path: text.txt, steps: 5, batch_size: 4}
 model: [{embedding: 6}, {lstm: 7}, {affine: vocab}]
