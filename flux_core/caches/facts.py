@@ -23,6 +23,7 @@ from typing import Any
 from flux_core import fsio
 from flux_core.caches.folder import data_folder
 
+Identity = tuple[int, int, int, int]
 SMALL = 16 * 2**20  # bytes that are hashed sooner than the cache is asked
 SETTLED = 2 * 10**9  # nanoseconds, the coarsest clock of a file system in use
 
@@ -34,8 +35,8 @@ def recall(path: Path, question: str, answer: Callable[[], Any]) -> Any:
     if question in known:
         return known[question]
     found = answer()
-    if identity(path) == before and time.time_ns() - before[1] > SETTLED:
-        keep(path, {question: found})
+    if unchanged(path, before) and time.time_ns() - before[1] > SETTLED:
+        keep(path, {question: found}, before)
     return found
 
 
@@ -57,32 +58,47 @@ def file_digest(path: Path) -> str:
     return str(recall(path, "sha256", digest))
 
 
-def identity(path: Path) -> tuple[int, int, int, int]:
+def identity(path: Path) -> Identity:
     """Size, time of the last change, time of the last change of its entry, inode; times in nanoseconds."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def unchanged(path: Path, before: Identity) -> bool:
+    """Whether there is still the file that had this identity."""
+    try:
+        return identity(path) == before
+    except OSError:
+        return False
+
+
 def facts(path: Path) -> dict[str, Any]:
     """What is known of the file as it is now; an empty dict where nothing is."""
+    try:
+        return _facts(path, identity(path))
+    except OSError:
+        return {}
+
+
+def keep(path: Path, found: Mapping[str, Any], of: Identity) -> None:
+    """Add to what is known of the file with this identity, if that can be written anywhere."""
+    with suppress(OSError):
+        if (place := _place(path)) is not None:
+            every = _facts(path, of) | dict(found)
+            content = {"identity": of, "facts": every, "check": _check(of, every)}
+            fsio.write_atomically(place, json.dumps(content).encode())
+
+
+def _facts(path: Path, of: Identity) -> dict[str, Any]:
     try:
         place = _place(path)
         if place is None:
             return {}
         kept = json.loads(place.read_bytes())
         whole = kept["check"] == _check(kept["identity"], kept["facts"])
-        return dict(kept["facts"]) if whole and tuple(kept["identity"]) == identity(path) else {}
+        return dict(kept["facts"]) if whole and tuple(kept["identity"]) == of else {}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
-
-
-def keep(path: Path, found: Mapping[str, Any]) -> None:
-    """Add to what is known of the file as it is now, if that can be written anywhere."""
-    with suppress(OSError):
-        if (place := _place(path)) is not None:
-            now, every = list(identity(path)), facts(path) | dict(found)
-            content = {"identity": now, "facts": every, "check": _check(now, every)}
-            fsio.write_atomically(place, json.dumps(content).encode())
 
 
 def _place(path: Path) -> Path | None:

@@ -25,7 +25,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from flux_core import fsio
-from flux_core.caches.facts import facts, keep
+from flux_core.caches.facts import facts, identity, keep
 from flux_core.caches.folder import data_folder
 from flux_core.data.archive import map_array
 from flux_core.errors import DataError
@@ -60,7 +60,7 @@ def decoded(
         try:
             _clean(folder)
             fsio.write_parts(file, _bytes(shape, dtype, parts))
-            keep(file, {"decoded": key})
+            keep(file, {"decoded": key}, identity(file))
             return map_array(file), None
         except OSError as error:
             reason = f"decoded data cannot be kept in {folder}: {error.strerror or error}"

@@ -17,31 +17,53 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.caches.facts import facts, file_digest, recall
+from flux_core.caches.facts import file_digest, identity, recall, unchanged
 from flux_core.data.chunks import is_large, pieces
 from flux_core.data.dataset import Dataset, Examples
 from flux_core.data.decoded import decoded, key_of
 from flux_core.data.files import open_file
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import PARTS, Part
+from flux_core.errors import DataError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
+class _Small(Exception):
+    """A data set that is not worth a file."""
+
+    def __init__(self, data: Dataset) -> None:
+        super().__init__()
+        self.data = data
+
+
 def kept_dataset(path: Path, question: str, make: Callable[[], Dataset]) -> Dataset:
     """What `make` gives, from files if it is large and was made before.
 
-    `question` names everything that it depends on besides the content of `path`.
+    `question` names everything that it depends on besides the content of `path`. Raises MissingFile, DataError if the
+    file changes while it is read.
     """
-    made = cache(make)
-    known = facts(path).get(question)
-    if known is None:
-        data = made()
+    open_file(path).close()  # raises MissingFile
+    before = identity(path)
+
+    @cache
+    def made() -> Dataset:
+        data = make()
+        if not unchanged(path, before):  # the digests that are taken of it would be those of other data
+            raise DataError("the file has changed while it was read", file=path, hint="start again once it is whole")
         if not is_large(sum(part.x.nbytes for part in _parts(data).values())):
-            return data
-        known = recall(path, question, lambda: _described(data, key_of(question=question, file=file_digest(path))))
-    return _restored(known, made)
+            raise _Small(data)
+        return data
+
+    def described() -> dict[str, Any]:
+        digest = file_digest(path)  # before the file is read, so that `made` sees whether it was this one
+        return _described(made(), key_of(question=question, file=digest))
+
+    try:
+        return _restored(recall(path, question, described), made)
+    except _Small as small:
+        return small.data
 
 
 def question_about(source: DataclassInstance, form: int, paths: Mapping[Part, Path], *more: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from flux_core import fsio
 from flux_core.caches import facts
-from flux_core.caches.facts import file_digest, keep, recall
+from flux_core.caches.facts import file_digest, identity, keep, recall
 from flux_core.caches.folder import data_folder
 
 OLD = 1_600_000_000 * 10**9  # long enough ago for a file to have settled
@@ -123,7 +123,7 @@ def test_nothing_can_be_kept(cache: Path, file: Path, monkeypatch: pytest.Monkey
     assert recall(file, "question", Asked(2)) == 2
     monkeypatch.setattr(facts, "data_folder", lambda: None)
     assert recall(file, "question", Asked(3)) == 3
-    keep(file, {"question": 4})
+    keep(file, {"question": 4}, identity(file))
 
 
 def test_digests(cache: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flux_core.data import CsvSource, chunks, csv
 from flux_core.data.dataset import Dataset
-from flux_core.errors import MissingFile
+from flux_core.errors import DataError, MissingFile
 
 TABLE = (
     "a,colour,y\n" + "".join(f"{i % 7}.5,{'red' if i % 3 else 'blue'},{'uvw'[i % 3]}\n" for i in range(40)) + "9,red,\n"
@@ -102,6 +102,29 @@ def test_files_of_other_splits_count(cache: Path, tmp_path: Path, parsed: list[s
     paths["test_path"].unlink()
     with pytest.raises(MissingFile, match=r"u\.csv: no such file"):
         source.load(seed=0)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "arrays gone"])
+def test_a_file_that_is_replaced_while_it_is_read(cache: Path, tmp_path: Path, monkeypatch, known: bool) -> None:
+    source, real = CsvSource(written(tmp_path / "t.csv")), csv.read_table
+    if known:
+        source.load(seed=0)
+        for file in cache.glob("*.npy"):
+            file.unlink()
+
+    def slowly(path: Path, **more: object) -> object:
+        table = real(path, **more)
+        written(tmp_path / "new", TABLE.replace("6.5", "8.5")).replace(path)
+        return table
+
+    with monkeypatch.context() as patched:
+        patched.setattr(csv, "read_table", slowly)
+        with pytest.raises(DataError, match=r"t\.csv: the file has changed while it was read"):
+            source.load(seed=0)
+    for _ in range(2):
+        assert_equal(source.load(seed=0), plain(source))
+    written(tmp_path / "t.csv")  # the old content, whose key must not lead to the new values
+    assert_equal(source.load(seed=0), plain(source))
 
 
 def test_arrays_that_are_gone_are_made_again(cache: Path, tmp_path: Path, parsed: list[str]) -> None:
