@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.engine.kernel import Kernel
+from flux_core.errors import ShapeError
 from fluxrun.spec.catalog import CATALOG
 
 ROWS, INPUTS, HIDDEN, OUTPUTS, STEPS = 8, 3, 5, 4, 6  # sizes that differ, so that none stands for another
-NEEDS_SIZES = {"affine", "reshape", "onehot"}
-ALONG_SEQUENCES = {"recurrent", "gru", "lstm", "embedding", "last", "time_mean"}
 
 
 @dataclass(frozen=True)
@@ -115,17 +114,22 @@ def _models() -> Iterator[tuple[list[Any], str, int]]:
 
 
 def _layers() -> Iterator[Any]:
-    """Every layer that knows its sizes; one with an argument twice, because a factor of 1 is simplified away."""
-    for name, row in CATALOG["layer"].items():
+    """Every layer of plain numbers that needs no size; one with an argument twice, as a factor of 1 is simplified."""
+    from flux_core.layers import Affine, Chain, initialise
+
+    for row in CATALOG["layer"].values():
         maker = row.make()
-        if name in NEEDS_SIZES | ALONG_SEQUENCES:
+        if any(field.is_required() for field in row.schema.model_fields.values()):
             continue
-        if not isinstance(maker, type):
-            yield maker
-            continue
-        yield maker()
-        if row.schema.main is not None:
-            yield maker(0.3)
+        found = (
+            [maker] if not isinstance(maker, type) else [maker()] if row.schema.main is None else [maker(), maker(0.3)]
+        )
+        for layer in found:
+            try:
+                initialise(Chain(layer, Affine(OUTPUTS)), (ROWS, INPUTS))
+            except ShapeError:  # it takes sequences
+                break
+            yield layer
 
 
 def _kernels(layers: list[Any], loss: str, outputs: int, rows: int) -> list[Kernel]:

@@ -11,23 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from fluxrun.spec.part import Component
 from fluxrun.spec.schema import layers, sources, training
 from fluxrun.spec.schema.layers import NoArguments
+
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
 class Row:
     """A component's schema, and `module:name` of what makes it (a class, or a plain function that is a layer).
 
-    `doc` is one line for lists; a schema of one component says it itself.
+    `doc` is one line for lists; a schema of one component says it itself. `task` is what a loss or a metric is for,
+    `loss` the one that a metric is made from, and `shapes` says that a layer decides the shape of what it gives.
     """
 
     schema: type[Component]
     maker: str
     doc: str = ""
+    task: Task | None = None
+    loss: str | None = None
+    shapes: bool = False
 
     def make(self) -> Any:
         """The maker itself."""
@@ -55,18 +61,21 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "synthetic": Row(sources.Synthetic, "flux_core.data:SyntheticSource"),
     },
     "layer": {
-        "affine": Row(layers.Affine, "flux_core.layers:Affine"),
-        "reshape": Row(layers.Reshape, "flux_core.layers:Reshape"),
+        "affine": Row(layers.Affine, "flux_core.layers:Affine", shapes=True),
+        "reshape": Row(layers.Reshape, "flux_core.layers:Reshape", shapes=True),
         "dropout": Row(layers.Dropout, "flux_core.layers:Dropout"),
-        "onehot": Row(layers.OneHot, "flux_core.layers:OneHot"),
-        "recurrent": Row(layers.Recurrent, "flux_core.layers:recurrent"),
-        "gru": Row(layers.Gru, "flux_core.layers:gru"),
-        "lstm": Row(layers.Lstm, "flux_core.layers:lstm"),
-        "embedding": Row(layers.Embedding, "flux_core.layers:Embedding"),
-        "last": Row(NoArguments, "flux_core.layers:Last", "The last step of a sequence."),
-        "time_mean": Row(NoArguments, "flux_core.layers:TimeMean", "The mean over the steps of a sequence."),
+        "onehot": Row(layers.OneHot, "flux_core.layers:OneHot", shapes=True),
+        "recurrent": Row(layers.Recurrent, "flux_core.layers:recurrent", shapes=True),
+        "gru": Row(layers.Gru, "flux_core.layers:gru", shapes=True),
+        "lstm": Row(layers.Lstm, "flux_core.layers:lstm", shapes=True),
+        "embedding": Row(layers.Embedding, "flux_core.layers:Embedding", shapes=True),
+        "last": Row(NoArguments, "flux_core.layers:Last", "The last step of a sequence.", shapes=True),
+        "time_mean": Row(
+            NoArguments, "flux_core.layers:TimeMean", "The mean over the steps of a sequence.", shapes=True
+        ),
         "leaky_relu": Row(layers.LeakyRelu, "flux_core.layers:LeakyRelu"),
         "elu": Row(layers.Elu, "flux_core.layers:Elu"),
+        "flatten": Row(NoArguments, "flux_core.ops:flatten", "All axes of an example as one.", shapes=True),
         "abs": Row(NoArguments, "flux_core.ops:absolute", "The magnitude."),
         **_functions(
             relu="x where it is positive, 0 elsewhere.",
@@ -78,7 +87,6 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
             softmax="Scores to probabilities that sum to 1.",
             log_softmax="Scores to logarithms of probabilities.",
             exp="e to the power of x.",
-            flatten="All axes of an example as one.",
         ),
     },
     "initialiser": {
@@ -92,14 +100,20 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
     },
     "loss": {
         "cross_entropy": Row(
-            NoArguments, "flux_core.layers.loss:cross_entropy", "For classes: takes one score for each."
+            NoArguments,
+            "flux_core.layers.loss:cross_entropy",
+            "For classes: takes one score for each.",
+            task="classification",
         ),
         "binary_cross_entropy": Row(
-            NoArguments, "flux_core.layers.loss:binary_cross_entropy", "For two classes: takes a single score."
+            NoArguments,
+            "flux_core.layers.loss:binary_cross_entropy",
+            "For two classes: takes a single score.",
+            task="classification",
         ),
-        "mse": Row(NoArguments, "flux_core.layers.loss:mse", "The mean of squared errors."),
-        "mae": Row(NoArguments, "flux_core.layers.loss:mae", "The mean of absolute errors."),
-        "huber": Row(training.Huber, "flux_core.layers.loss:huber"),
+        "mse": Row(NoArguments, "flux_core.layers.loss:mse", "The mean of squared errors.", task="regression"),
+        "mae": Row(NoArguments, "flux_core.layers.loss:mae", "The mean of absolute errors.", task="regression"),
+        "huber": Row(training.Huber, "flux_core.layers.loss:huber", task="regression"),
     },
     "optimizer": {
         "sgd": Row(training.Sgd, "flux_core.optim:sgd"),
@@ -119,15 +133,43 @@ CATALOG: Mapping[str, Mapping[str, Row]] = {
         "plateau": Row(training.Plateau, "flux_core.optim.schedule:Plateau"),
     },
     "metric": {
-        "accuracy": Row(NoArguments, "flux_core.training.metrics:Accuracy", "The fraction of right answers."),
-        "top_k": Row(training.TopK, "flux_core.training.metrics:TopK"),
+        "accuracy": Row(
+            NoArguments,
+            "flux_core.training.metrics:Accuracy",
+            "The fraction of right answers.",
+            task="classification",
+        ),
+        "top_k": Row(training.TopK, "flux_core.training.metrics:TopK", task="classification"),
         "bits_per_symbol": Row(
-            NoArguments, "flux_core.training.metrics:BitsPerSymbol", "Bits for a symbol: cross_entropy / ln 2."
+            NoArguments,
+            "flux_core.training.metrics:BitsPerSymbol",
+            "Bits for a symbol: cross_entropy / ln 2.",
+            task="classification",
+            loss="cross_entropy",
         ),
-        "perplexity": Row(NoArguments, "flux_core.training.metrics:Perplexity", "exp(cross_entropy)."),
+        "perplexity": Row(
+            NoArguments,
+            "flux_core.training.metrics:Perplexity",
+            "exp(cross_entropy).",
+            task="classification",
+            loss="cross_entropy",
+        ),
         "mae": Row(
-            NoArguments, "flux_core.training.metrics:MeanAbsoluteError", "The mean error, in the units of the data."
+            NoArguments,
+            "flux_core.training.metrics:MeanAbsoluteError",
+            "The mean error, in the units of the data.",
+            task="regression",
         ),
-        "r2": Row(NoArguments, "flux_core.training.metrics:RSquared", "The share of the variance that is explained."),
+        "r2": Row(
+            NoArguments,
+            "flux_core.training.metrics:RSquared",
+            "The share of the variance that is explained.",
+            task="regression",
+        ),
     },
 }
+
+
+def of_task(kind: str, task: Task) -> list[str]:
+    """The names of the losses or metrics that are for a task."""
+    return [name for name, row in CATALOG[kind].items() if row.task == task]

@@ -18,9 +18,6 @@ from fluxrun.spec.resolve import Doubts, Facts
 from fluxrun.spec.schema.layers import NoArguments, Reshape
 from fluxrun.spec.schema.root import Spec
 
-# layers that decide the shape of what they give
-SHAPING = ("affine", "embedding", "flatten", "gru", "last", "lstm", "onehot", "recurrent", "reshape", "time_mean")
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -137,7 +134,8 @@ def _misfit(error: GraphError, spec: Spec, inputs: Inputs, doubts: Doubts) -> No
         notes = [(f"model.{index}", f"layer {index} ({spec.model[index].name}) leads here")]
         doubts.at(place, error.reason, notes=notes)
         return
-    giver = max((i for i in range(index) if spec.model[i].name in (*SHAPING, *spec.nets)), default=None)
+    names = [part.name for part in spec.model[:index]]
+    giver = max((i for i, name in enumerate(names) if name in spec.nets or CATALOG["layer"][name].shapes), default=None)
     if giver is None:
         note = ("data", f"the data give examples of {_shape(inputs.shape)}")
     else:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from fluxrun.spec.catalog import CATALOG, Task, of_task
 from fluxrun.spec.part import Component, Part
 from fluxrun.spec.problems import Problems, listing, near
 from fluxrun.spec.schema.layers import NoArguments
@@ -22,11 +23,7 @@ from fluxrun.spec.tree import Node
 
 INSIDE = re.compile(r"(.*):(\d+):(\d+):(\d+)")
 C = TypeVar("C", bound=Component)
-Task = Literal["classification", "regression"]
 
-CLASSIFICATION_LOSSES = ("cross_entropy", "binary_cross_entropy")
-OF_LOSS = ("bits_per_symbol", "perplexity")
-METRICS = {"classification": ("accuracy", "top_k", *OF_LOSS), "regression": ("mae", "r2")}
 DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("mae", "r2")}
 DEFAULT_LOSS = {"classification": "cross_entropy", "regression": "mse"}
 
@@ -44,7 +41,7 @@ class Facts:
 def implied_task(spec: Spec) -> Task | None:
     """The task that the loss implies, or None."""
     loss = spec.train.loss
-    return "classification" if loss and loss.name in CLASSIFICATION_LOSSES else None
+    return "classification" if loss and CATALOG["loss"][loss.name].task == "classification" else None
 
 
 def resolve_split(spec: Spec) -> Spec:
@@ -110,7 +107,7 @@ def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
     """The loss and the metrics of a resolved spec against the data."""
     loss = spec.train.loss
     assert loss is not None, "a resolved spec has a loss"
-    if (loss.name in CLASSIFICATION_LOSSES) != (facts.task == "classification"):
+    if CATALOG["loss"][loss.name].task != facts.task:
         other = DEFAULT_LOSS[facts.task]
         hint = f"take {other}"
         if "task" in type(spec.data.arguments).model_fields:
@@ -123,13 +120,14 @@ def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
             "train.loss", f"binary_cross_entropy is for 2 classes, the data have {facts.classes}", "take cross_entropy"
         )
     for i, metric in enumerate(spec.train.metrics or ()):
-        if metric.name not in METRICS[facts.task]:
-            fitting = listing(METRICS[facts.task])
+        row = CATALOG["metric"][metric.name]
+        if row.task != facts.task:
+            fitting = listing(of_task("metric", facts.task))
             doubts.at(
                 f"train.metrics.{i}", f"{metric.name} does not fit: the data are a {facts.task}", f"known: {fitting}"
             )
-        elif metric.name in OF_LOSS and loss.name != "cross_entropy":
-            doubts.at(f"train.metrics.{i}", f"{metric.name} is made from cross_entropy, the loss is {loss.name}")
+        elif row.loss not in (None, loss.name):
+            doubts.at(f"train.metrics.{i}", f"{metric.name} is made from {row.loss}, the loss is {loss.name}")
         k = getattr(metric.arguments, "k", 0)
         if facts.classes is not None and k > facts.classes:
             doubts.at(f"train.metrics.{i}.{metric.name}.k", f"k is {k}, the data have {facts.classes} classes")
