@@ -12,14 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from flux_core.data.cells import number
-from flux_core.data.files import open_file
+from flux_core.data.files import MAX_BYTES, check_size, open_file
 from flux_core.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
-HEAD = 2**18  # bytes that are looked at
+HEAD = 2**18  # bytes that are looked at,
+LINES = 3  # and lines behind them
 BLANK = ("", "NA", "NaN", "?")
 
 
@@ -34,13 +36,14 @@ class Dialect:
 def sniff(path: Path, target: str | None = None) -> Dialect:
     """Look at the start of a file; a `target` that stands in the first line says that this is the header.
 
-    Raises MissingFile, and DataError for what is no text.
+    Raises MissingFile, and DataError for what is no text, or too large.
     """
     with open_file(path) as file:
-        data = file.read(HEAD)
-        whole = len(data) < HEAD
+        check_size(path.stat().st_size, MAX_BYTES, path, "the file")
+        data = file.read(HEAD) + b"".join(islice(file, LINES))  # a line of a wide table may be longer than HEAD
+        whole = not file.read(1)
     try:
-        text = data.decode("utf-8-sig", "strict" if whole else "ignore")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=path) from None
     rows = max((_rows(text, mark, whole) for mark in SEPARATORS), key=lambda found: _fit(found[1]))
@@ -57,7 +60,7 @@ def _rows(text: str, delimiter: str, whole: bool) -> tuple[str, list[list[str]]]
     found: list[list[str]] = []
     with suppress(csv.Error):  # what was read so far decides
         found.extend([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
-    return delimiter, found if whole else found[:-1]  # the last line may be cut off
+    return delimiter, found if whole else found[:-1]  # the last row may go on
 
 
 def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:

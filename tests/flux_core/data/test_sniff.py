@@ -43,6 +43,15 @@ def test_only_the_start_of_a_large_file_is_read(tmp_path):
     assert sniff(tmp_path / "a.csv") == Dialect(",", True)
 
 
+def test_lines_that_are_longer_than_what_is_looked_at(tmp_path):
+    width = 40_001
+    head = ",".join(f"column{i}" for i in range(width))
+    (tmp_path / "a.csv").write_text(f"{head}\n" + (",".join("7" * width) + "\n") * 9)
+    assert sniff(tmp_path / "a.csv") == Dialect(",", True)
+    (tmp_path / "a.csv").write_text((";".join(["1.234567"] * width) + "\n") * 9)
+    assert sniff(tmp_path / "a.csv") == Dialect(";", False)
+
+
 def test_no_table(tmp_path):
     with pytest.raises(MissingFile):
         sniff(tmp_path / "a.csv")
