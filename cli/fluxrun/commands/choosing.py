@@ -10,9 +10,10 @@ from fluxrun.commands.completing import complete_run
 
 RUN_HELP = "A run's path, name, last, or best:METRIC."
 Where = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="CONDITION", help="Such as 'learning_rate<0.01 and status==finished'; the end of a name will do."
+        metavar="CONDITION",
+        help="Such as 'learning_rate<0.01 and status==finished'; the end of a name will do; repeatable: all must hold.",
     ),
 ]
 Sort = Annotated[

@@ -36,7 +36,7 @@ def compare(
         from fluxrun.render.table import csv_text
 
         one_form({"--json": as_json, "--csv": as_csv})
-        seen = set_side_by_side(select(Path(runs), which or (), where, sort, top).runs)
+        seen = set_side_by_side(select(Path(runs), which or (), where or (), sort, top).runs)
         if as_json:
             print_json(seen.to_json())
         elif as_csv:

@@ -39,7 +39,7 @@ def ls(
         from fluxrun.render.stream import say
 
         one_form({"--json": as_json, "--csv": as_csv})
-        chosen = select(Path(runs), (), where, sort, top)
+        chosen = select(Path(runs), (), where or (), sort, top)
         if as_json:
             kept = ("name", "reason", "created", "epochs", "steps", "seconds", "best", "best_epoch", "final", "hash")
             rows = [

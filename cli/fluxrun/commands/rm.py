@@ -37,9 +37,9 @@ def rm(
         from fluxrun.render.stream import say
         from fluxrun.spec.text import visible
 
-        if not which and where is None:
+        if not which and not where:
             raise UsageError("rm: name runs, or choose them by --where")
-        found = select(Path(runs), which or (), where).runs
+        found = select(Path(runs), which or (), where or ()).runs
         require_idle(found)
         if found and not yes:
             if not sys.stdin.isatty():

@@ -25,16 +25,23 @@ class Selection:
 
 
 def select(
-    folder: Path, which: Sequence[str] = (), where: str | None = None, sort: str | None = None, top: int | None = None
+    folder: Path,
+    which: Sequence[str] = (),
+    where: Sequence[str] = (),
+    sort: str | None = None,
+    top: int | None = None,
 ) -> Selection:
-    """Choose runs. Raises NoSuchRun, SpecError for the condition, UsageError for the order.
+    """Choose runs that meet every condition. Raises NoSuchRun, SpecError for a condition, UsageError for the order.
 
     `sort` is a name: metrics come best first, others from small to large, with a minus the other way round; runs
     without the value come last. `top` takes the first, without `sort` the newest.
     """
     found = _named(folder, which) if which else runs(folder)
     names = Names(found)
-    found, keys = matching(found, where, names)
+    keys: list[Key] = []
+    for condition in where:
+        found, more = matching(found, condition, names)
+        keys += more
     if sort is not None and names.runs:
         key = _key(sort, names)
         keys = [*keys, key]
@@ -57,7 +64,7 @@ def _key(sort: str, names: Names) -> Key:
     try:
         return names.key(sort.removeprefix("-"))
     except UnknownName as error:
-        raise UsageError(f"--sort {sort}: {error}; {error.hint}") from None
+        raise UsageError(f"--sort {sort!r}: {error}; {error.hint}") from None
 
 
 def _sorted(found: list[Run], key: Key, reverse: bool) -> list[Run]:

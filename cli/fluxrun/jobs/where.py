@@ -171,10 +171,8 @@ class Condition:
         return SpecError([Problem(Place(self.source, 0, start, end), message, hint)])
 
 
-def matching(runs: Sequence[Run], text: str | None, names: Names) -> tuple[list[Run], list[Key]]:
-    """The runs that meet a condition (None: all), and what it asks for. Raises SpecError."""
-    if text is None:
-        return list(runs), []
+def matching(runs: Sequence[Run], text: str, names: Names) -> tuple[list[Run], list[Key]]:
+    """The runs that meet a condition, and what it asks for. Raises SpecError."""
     condition = Condition(text, names)
     return [run for run in runs if condition.holds(run)], condition.keys
 

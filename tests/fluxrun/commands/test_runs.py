@@ -66,6 +66,7 @@ def names(done):
 def test_ls_chooses_and_sorts(cli, three):
     assert names(cli("ls")) == ["a-2", "a-1", "a-3"]  # by their start
     assert names(cli("ls", "--where", "learning_rate<0.05 and status==finished")) == ["a-2"]
+    assert names(cli("ls", "--where", "learning_rate<0.05", "--where", "status==finished")) == ["a-2"]
     assert names(cli("ls", "--sort", "valid.loss")) == ["a-2", "a-1", "a-3"]
     assert names(cli("ls", "--sort", "valid.accuracy")) == ["a-2", "a-1", "a-3"]  # larger is better, nothing comes last
     assert names(cli("ls", "--sort", "-valid.loss")) == ["a-1", "a-2", "a-3"]
@@ -145,12 +146,14 @@ def test_an_empty_variable_is_none(cli, three):
 WRONG = [
     (["ls", "--where", "seeed<1"], exits.USAGE, "did you mean 'seed'?"),
     (["ls", "--where", "out<1"], exits.USAGE, "write one of: model.0.affine.out, model.2.affine.out"),
-    (["ls", "--sort", "valid.los"], exits.USAGE, "--sort valid.los: no run has a value 'valid.los'; did you mean"),
+    (["ls", "--sort", "valid.los"], exits.USAGE, "--sort 'valid.los': no run has a value 'valid.los'; did you mean"),
     (["ls", "--top", "0"], exits.USAGE, "--top"),
     (["compare", "a-1", "a-9"], exits.NO_INPUT, "did you mean 'a-3'?"),
     (["diff", "a-1"], exits.USAGE, "Missing argument 'RUN'"),
     (["diff", "a-1", "b"], exits.NO_INPUT, "no run in runs is called 'b'"),
     (["rm"], exits.USAGE, "name runs, or choose them by --where"),
+    (["ls", "--sort", ""], exits.USAGE, "--sort '': no run has a value ''"),
+    (["rm", "--where", "seed==0", "--where", "", "-y"], exits.USAGE, "this is no condition"),
     (["rm", "a-1"], exits.USAGE, "asks only on a terminal; --yes"),
     (["rm", "a-1", "b", "--yes"], exits.NO_INPUT, "no run in runs is called 'b'"),
 ]
@@ -249,6 +252,7 @@ def test_diff_of_trainings(cli, folder):
 def test_rm_removes_what_is_named_or_meant(cli, three):
     done = cli("rm", "a-1", "--yes")
     assert (done.exit_code, done.stdout) == (0, "runs/a-1\n")
+    assert cli("rm", "--where", "status==failed", "--where", "status==finished", "-y").stdout == "", "all must hold"
     done = cli("rm", "--where", "status==failed", "-y")
     assert (done.exit_code, done.stdout) == (0, "runs/a-3\n")
     assert [path.name for path in three.iterdir()] == ["a-2"]
