@@ -35,7 +35,7 @@ def init(
         from fluxrun.spec.text import visible
 
         one_form({"--json": as_json, "-o -": output == "-"})
-        place = output or f"{Path(source).stem}.yaml"
+        place = f"{Path(source).stem}.yaml" if output is None else output
         found = examine(Path(source), target)
         text = starter(found, place)
         if place == "-":

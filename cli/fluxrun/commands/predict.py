@@ -26,7 +26,8 @@ def predict(
         typer.Argument(help="A file with rows such as those of the training; answers may be there; - reads stdin."),
     ],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout.")
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .npz file instead of stdout, which is -."),
     ] = None,
     runs: Runs = "runs",
     as_json: Json = False,
@@ -41,19 +42,20 @@ def predict(
         from fluxrun.render.text import write_text
         from fluxrun.spec.text import visible
 
-        check_output(output)
+        place = None if output == "-" else output
+        check_output(place)
         found = say_what(which, data, Path(runs))
-        if output is not None:
-            write(found, Path(output))
+        if place is not None:
+            write(found, Path(place))
         if as_json:
-            print_json(found.to_json() if output is None else {**found.about(), "output": output})
+            print_json(found.to_json() if place is None else {**found.about(), "output": place})
             return 0
         for note in found.new.notes:
             say(f"note: {visible(note)}")
-        if output is None:
+        if place is None:
             write_text([found.table().encode()], sys.stdout)
         else:
-            say(f"{visible(output)}: {len(found.values):,} predictions")
+            say(f"{visible(place)}: {len(found.values):,} predictions")
         return 0
 
     guard(work, debug)

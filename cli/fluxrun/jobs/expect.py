@@ -41,6 +41,8 @@ def creating(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise OSError(error.errno, error.strerror, str(path)) from None
+        if error.errno == errno.ENOENT:
+            raise CannotCreate(f"{path}: there is no folder {str(path.parent)!r}") from None
         raise CannotCreate(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

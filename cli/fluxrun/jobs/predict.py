@@ -147,12 +147,12 @@ def check_output(path: str | None) -> None:
     place where there can be no file."""
     if path is None:
         return
+    if Path(path).suffix not in FORMS:
+        raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
     if Path(path).is_dir():
         raise CannotCreate(f"{path}: there is a folder of this name already")
     if not Path(path).parent.is_dir():
         raise CannotCreate(f"{path}: there is no folder {str(Path(path).parent)!r}")
-    if Path(path).suffix not in FORMS:
-        raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
 
 
 def write(predictions: Predictions, path: Path) -> None:

@@ -110,6 +110,8 @@ def _bytes(config: str) -> tuple[bytes, str, Path, str]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise MissingFile("this is a folder, not a spec", file=path, hint="name a file in it") from None
     except FileNotFoundError:
         raise MissingFile("there is no such file", file=config, hint=_neighbours(path)) from None
     except (OSError, ValueError) as error:

@@ -220,8 +220,10 @@ def test_data_that_have_changed_since(cli, folder, run):
 def test_other_mistakes(cli, folder, run):
     assert cli("evaluate", "nothing").exit_code == exits.NO_INPUT
     assert cli("predict", "nothing", "table.csv").exit_code == exits.NO_INPUT
-    done = cli("predict", "last", "table.csv", "-o", "out.parquet")
-    assert (done.exit_code, "ends in .csv or .npz" in done.stderr) == (exits.USAGE, True)
+    for place in ("out.parquet", "", "/dev/stdout"):
+        done = cli("predict", "last", "table.csv", "-o", place)
+        assert (done.exit_code, f"-o {place!r}: the name of a file that ends in .csv" in done.stderr) == (2, True)
+    assert cli("predict", "last", "table.csv", "-o", "-").stdout == cli("predict", "last", "table.csv").stdout
     (folder / "full.csv").mkdir()
     for place, said in [
         ("no/out.csv", "no/out.csv: there is no folder 'no'"),
