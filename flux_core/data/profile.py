@@ -19,6 +19,7 @@ from flux_core.data.cells import shown
 MARKS = ("", "NA", "NaN", "?")  # cells that always mean that the value is not known
 ODD_MARKS = ("nan", "null", "NULL", "None", "none", "N/A", "n/a", "na", "#N/A", "-", "--", ".", "unknown", "missing")
 MANY = 200  # categories; each becomes a column
+FEW = 10  # known cells: the odds that all of them miss a training split of 0.8 are 0.2 ** 10
 FEW_NUMBERS = 20  # different whole numbers that may be classes
 
 
@@ -80,6 +81,8 @@ def profile(name: str, cells: Sequence[str], marks: Collection[str]) -> Profile:
     rows = len(cells) - absent
     if not counts:
         return Profile(name, None, "no value at all", absent)
+    if rows < min(FEW, absent):  # where more cells are known than not, the training split has some
+        return Profile(name, None, f"a value in only {rows} of {len(cells):,} rows", absent)
     if len(counts) == 1:
         return Profile(name, None, f"the same value in every row, {shown(next(iter(counts)))}", absent)
     values = {cell: value for cell in counts if (value := number(cell)) is not None}

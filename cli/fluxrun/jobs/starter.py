@@ -11,7 +11,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ PLAIN = re.compile(r"[A-Za-z_<>=./][A-Za-z0-9_<>=./+-]*")
 
 @dataclass(frozen=True)
 class Examined:
-    """A table with what was found out about it."""
+    """The rows of a table that have a target, with what was found out about them."""
 
     path: Path
     table: Table
@@ -84,9 +85,11 @@ def examine(path: Path, target: str) -> Examined:
         hint = near(target, table.names) or "without names in the first line the columns are c0, c1, ..."
         raise UsageError(f"--target {target!r}: {error.reason}; {hint}") from None
     marks = marks_of(list(table.columns.values()))
-    known = sum(cell not in marks for cell in table.columns[name])
-    if known < FEWEST:
-        raise DataError(f"{known} rows with a value here are too few: take {FEWEST} at least", file=path, column=name)
+    table = _answered(table, [cell not in marks for cell in table.columns[name]])
+    if len(table.lines) < FEWEST:
+        raise DataError(
+            f"{len(table.lines)} rows with a value here are too few: take {FEWEST} at least", file=path, column=name
+        )
     meaning = profile_target(table.columns[name], marks)
     if isinstance(meaning, str):
         raise DataError(f"this cannot be predicted: {meaning}", file=path, column=name)
@@ -94,6 +97,14 @@ def examine(path: Path, target: str) -> Examined:
     if not any(column.kind for column in columns):
         raise DataError("no column besides the target is worth learning from", file=path)
     return Examined(path, table, dialect, marks, name, meaning, columns)
+
+
+def _answered(table: Table, known: Sequence[bool]) -> Table:
+    """The rows with a target, as the training takes them."""
+    if all(known):
+        return table
+    columns = {name: list(compress(cells, known)) for name, cells in table.columns.items()}
+    return replace(table, columns=columns, lines=table.lines[list(known)])
 
 
 def starter(found: Examined, output: str) -> str:

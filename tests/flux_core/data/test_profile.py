@@ -12,6 +12,8 @@ ROWS = 100
     [
         (["1.5", "2", "-3"] * 30, "numeric", "3 different numbers from -3 to 2"),
         (["a", "b", "c", "?"] * 30, "categorical", "3 categories"),
+        (["1", "2", *["?"] * 98], None, "a value in only 2 of 100 rows"),
+        ([str(i / 7) for i in range(9)] + ["?"] * 9, "numeric", None),
         (["x"] * ROWS, None, "the same value in every row, 'x'"),
         (["", "?"] * ROWS, None, "no value at all"),
         ([f"person {i}" for i in range(ROWS)], None, "a different text in almost every row: 100 in 100"),

@@ -123,6 +123,21 @@ def test_missing_values_and_useless_columns(cli, folder):
     assert "- hospital                    # the same value in every row, 'north'" in text
 
 
+def test_columns_that_are_almost_empty_are_left_out(cli, folder):
+    """A few values may all miss the training split, or stand in rows without a target: to train on it is an error."""
+    rows = [[str(i % 7), *["0.5" if i == 9 * k or i == 400 + k else "" for k in range(20)]] for i in range(420)]
+    rows = [[*row, "ab"[i % 2] if i < 400 else ""] for i, row in enumerate(rows)]
+    late = ["", "1.5", "2.5"]
+    header = ",".join(["x", *(f"s{k}" for k in range(20)), "late", "y"])
+    body = [[*row[:-1], late[1 + i % 2] if i >= 400 else "", row[-1]] for i, row in enumerate(rows)]
+    (folder / "data.csv").write_text(f"{header}\n" + lines(*zip(*body, strict=True)))
+    found, text = spec(cli, folder, "y")
+    assert found["data"]["columns"] == {"x": "numeric"}
+    assert "400 rows" in text
+    (folder / "data.yaml").write_text(json.dumps(found))
+    assert cli("train", "data.yaml", "--dry-run").exit_code == 0
+
+
 def test_a_regression(cli, folder):
     found, _ = spec(cli, folder, numbers(folder))
     assert found["data"]["task"] == "regression"
