@@ -192,6 +192,7 @@ Several = Annotated[
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Whole = Annotated[int, Field(ge=0, le=2**53)]
 Positive = Annotated[float, Field(gt=0)]
+Scale = Annotated[float, Field(gt=0, le=1e30)]  # of numbers that are float32 afterwards
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fluxrun.spec.part import MAX_SIZE, Component, Fraction, NotNegative, Part, Positive, Size, Slot
+from fluxrun.spec.part import MAX_SIZE, Component, Fraction, NotNegative, Part, Positive, Scale, Size, Slot
 
 
 class NoArguments(Component):
@@ -17,7 +17,7 @@ class Normal(Component):
     """Normal numbers with a mean of zero."""
 
     main: ClassVar[str | None] = "std"
-    std: Positive = 0.05
+    std: Scale = 0.05
     """The standard deviation."""
 
 
@@ -25,7 +25,7 @@ class Glorot(Component):
     """Uniform numbers within gain sqrt(6 / (in + out))."""
 
     main: ClassVar[str | None] = "gain"
-    gain: Positive = 1.0
+    gain: Scale = 1.0
     """A factor on all numbers."""
 
 
@@ -37,7 +37,7 @@ class Uniform(Component):
     """Uniform numbers of [-limit, limit)."""
 
     main: ClassVar[str | None] = "limit"
-    limit: Positive = 0.05
+    limit: Scale = 0.05
     """The largest magnitude."""
 
 

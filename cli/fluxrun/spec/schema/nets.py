@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -23,7 +24,7 @@ def _size(value: object) -> object:
 
 
 def _default(value: object) -> object:
-    if value is None or type(value) is float or _is_whole(value) or value in WORDS:
+    if value is None or (type(value) is float and isfinite(value)) or _is_whole(value) or value in WORDS:
         return value
     raise PydanticCustomError("words", "", {"words": "a number, 'classes', 'vocab', or ~ for no default,"})
 
