@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.cells import Place, shown
+from flux_core.data.cells import Place, Words, shown
 from flux_core.data.dataset import Dataset, Examples, Task
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
@@ -54,27 +54,54 @@ class Cut:
     rows: NDArray[np.int64]
 
 
-def read_targets(ys: Mapping[Part, NDArray[Any]], places: Mapping[Part, Place], task: Task | None) -> Targets:
+def read_targets(ys: Mapping[Part, NDArray[Any] | Words], places: Mapping[Part, Place], task: Task | None) -> Targets:
     """Decide the task (text and integers are classes, floats are numbers, unless `task` says) and the classes.
 
     >>> targets = read_targets({"train": np.array([7, 3, 7])}, {"train": Place()}, None)
     >>> targets.task, targets.classes, targets.values["train"].tolist()
     ('classification', ('3', '7'), [1, 0, 1])
     """
-    decided: Task = task or ("regression" if ys["train"].dtype.kind == "f" else "classification")
+    first = ys["train"]
+    numeric = not isinstance(first, Words) and first.dtype.kind == "f"
+    decided: Task = task or ("regression" if numeric else "classification")
     if decided == "regression":
         return Targets(decided, (), {name: _numbers(y, places[name]) for name, y in ys.items()})
-    labels = {name: _labels(y, places[name]) for name, y in ys.items()}
-    textual = {y.dtype.kind == "U" for y in labels.values()}
-    if len(textual) > 1:
+    texts, numbers = {}, {}
+    for name, y in ys.items():
+        labels = _labels(y, places[name])
+        if isinstance(labels, Words):
+            texts[name] = labels
+        else:
+            numbers[name] = labels
+    if texts and numbers:
         raise DataError(
             "the labels are text in one file and numbers in another",
             file=places["train"].file,
             column=places["train"].column,
         )
+    classes, codes = _coded_texts(texts) if texts else _coded_numbers(numbers)
+    return Targets(decided, classes, codes)
+
+
+Coded = tuple[tuple[str, ...], dict[Part, NDArray[np.int64]]]
+
+
+def _coded_texts(labels: Mapping[Part, Words]) -> Coded:
+    """The classes, and which of them each row has."""
+    classes = tuple(sorted({name for words in labels.values() for name in words.vocabulary}))
+    index = {name: i for i, name in enumerate(classes)}
+    codes = {
+        part: np.array([index[name] for name in words.vocabulary], np.int64)[words.codes]
+        for part, words in labels.items()
+    }
+    return classes, codes
+
+
+def _coded_numbers(labels: Mapping[Part, NDArray[Any]]) -> Coded:
+    """The same for whole numbers."""
     distinct = _distinct(np.concatenate(list(labels.values())))
-    codes = {name: np.searchsorted(distinct, y).astype(np.int64) for name, y in labels.items()}
-    return Targets(decided, tuple(str(label) for label in distinct.tolist()), codes)
+    codes = {part: np.searchsorted(distinct, y).astype(np.int64) for part, y in labels.items()}
+    return tuple(map(str, distinct.tolist())), codes
 
 
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
@@ -153,8 +180,8 @@ def dataset(
     )
 
 
-def _numbers(y: NDArray[Any], place: Place) -> NDArray[np.float64]:
-    if y.dtype.kind not in "biuf":
+def _numbers(y: NDArray[Any] | Words, place: Place) -> NDArray[np.float64]:
+    if isinstance(y, Words) or y.dtype.kind not in "biuf":
         raise DataError(
             f"the target holds {_kind(y)}, a regression needs numbers",
             file=place.file,
@@ -167,8 +194,10 @@ def _numbers(y: NDArray[Any], place: Place) -> NDArray[np.float64]:
     return numbers.reshape(len(y), -1)
 
 
-def _labels(y: NDArray[Any], place: Place) -> NDArray[Any]:
-    """Labels as text, integers or whole float64, (rows,)."""
+def _labels(y: NDArray[Any] | Words, place: Place) -> NDArray[np.int64] | Words:
+    """Labels as text or integers, (rows,)."""
+    if isinstance(y, Words):
+        return y
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -179,13 +208,15 @@ def _labels(y: NDArray[Any], place: Place) -> NDArray[Any]:
             hint="one-hot labels become numbers with y.argmax(axis=1)",
         )
     if y.dtype.kind == "S":
-        return np.asarray(np.char.decode(y, "utf-8", "replace"))
+        y = np.asarray(np.char.decode(y, "utf-8", "replace"))
+    if y.dtype.kind == "U":
+        distinct = _distinct(y)
+        return Words(np.searchsorted(distinct, y).astype(np.int64), tuple(distinct.tolist()))
     if y.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             whole = np.isfinite(y) & (np.abs(y) < 2.0**53) & (y == np.floor(y))
         _require(whole, y, "is no label of a class: labels are whole numbers or text", place, REGRESSION_HINT)
-        return y.astype(np.int64)
-    return y if y.dtype.kind == "U" else y.astype(np.int64)
+    return y.astype(np.int64)
 
 
 def _require(good: NDArray[np.bool_], y: NDArray[Any], message: str, place: Place, hint: str | None) -> None:
@@ -194,5 +225,5 @@ def _require(good: NDArray[np.bool_], y: NDArray[Any], message: str, place: Plac
         raise place.error(f"{y[index]} {message}", int(index[0]), hint)
 
 
-def _kind(y: NDArray[Any]) -> str:
-    return "text" if y.dtype.kind in "US" else f"values of type {y.dtype}"
+def _kind(y: NDArray[Any] | Words) -> str:
+    return "text" if isinstance(y, Words) or y.dtype.kind in "US" else f"values of type {y.dtype}"

@@ -38,7 +38,7 @@ class Parsed:
     """One file, parsed: its features, its target, and where they stand; rows without a target are gone."""
 
     features: dict[str, Numbers | Words]
-    target: NDArray[Any]
+    target: NDArray[np.float64] | Words
     place: Place
     notes: tuple[str, ...]
 
@@ -195,7 +195,7 @@ class CsvSource:
         if not len(rows):
             raise DataError("no row has a value here", file=table.file, column=target)
         kept = values.take(rows)
-        y = kept.values if isinstance(kept, Numbers) else np.array(kept.vocabulary)[kept.codes]
+        y = kept.values if isinstance(kept, Numbers) else kept
         place = Place(table.file, table.lines[rows], target)
         parsed = {name: parse(name).take(rows) for name in features}
         if self.on_missing == "error":

@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_the_loss_makes_numbers_to_classes(tmp_path: Path) -> None:
     assert data.train.y.tolist() == [1, 0, 1]
     assert CsvSource(path, **RAW).load(seed=0).task == "regression"
     assert CsvSource(path, **RAW, task="regression").load(seed=0, task="classification").task == "regression"
+
+
+def test_one_long_label_costs_what_it_is_long(load) -> None:
+    text = "x,y\n" + "1,b\n2,a\n" * 2000 + f"3,{'l' * 5000}\n"
+    tracemalloc.start()
+    data = load(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert data.classes == ("a", "b", "l" * 5000)
+    assert (data.train.y[:2].tolist(), data.train.y[-1]) == ([1, 0], 2)
+    assert peak < 2**23  # not 4 bytes a character for each of the rows
 
 
 def test_rows_without_a_target_are_dropped_and_counted(load) -> None:
