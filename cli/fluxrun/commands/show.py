@@ -22,11 +22,11 @@ def show(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a spec with every default filled in, and its layers with shapes and parameters."""
+    """Show a spec with every default filled in, and its layers with shapes, parameters and memory."""
 
     def work() -> int:
         from fluxrun.jobs.show import show as view
-        from fluxrun.render.numbers import count, grid, shape
+        from fluxrun.render.numbers import amount, count, grid, shape
         from fluxrun.spec.text import visible
 
         seen = view(which, overrides or (), Path(runs))
@@ -38,9 +38,12 @@ def show(
         if seen.layers is None:
             print(f"shapes are not known: {visible(seen.reason or '')}")
             return 0
-        rows = [[row.path, row.name, shape(row.output), count(row.parameters)] for row in seen.layers]
-        rows.append(["", "in all", "", count(sum(row.parameters for row in seen.layers))])
-        print("\n".join(grid(["layer", "", "output", "parameters"], rows, left=2)))
+        rows = [
+            [row.path, row.name, shape(row.output), count(row.parameters), amount(row.memory)] for row in seen.layers
+        ]
+        total = [sum(row.parameters for row in seen.layers), sum(row.memory for row in seen.layers)]
+        rows.append(["", "in all", "", count(total[0]), amount(total[1])])
+        print("\n".join(grid(["layer", "", "output", "parameters", "memory"], rows, left=2)))
         return 0
 
     guard(work, debug)

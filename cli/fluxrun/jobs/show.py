@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from fluxrun.store.listing import Run
 
 @dataclass(frozen=True)
 class Layer:
-    """A row of the table; `output` is the shape of one example."""
+    """A row of the table; `output` is the shape of one example, `memory` what its parameters and its outputs for one
+    minibatch take as float32, in bytes."""
 
     path: str
     name: str
     output: tuple[int, ...]
     parameters: int
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -55,5 +58,8 @@ def show(which: str, overrides: Sequence[str], runs: Path) -> View:
     from flux_core.layers import layer_table
 
     kind = "int" if seen.input_dtype == "int64" else "float"
-    rows = layer_table(model, (1, *seen.input_shape), kind=kind)
-    return View(spec, tuple(Layer(r.path, r.name, tuple(r.output[1:]), r.parameters) for r in rows), None, run)
+    rows = layer_table(model, (to_data(spec)["data"]["batch_size"], *seen.input_shape), kind=kind)
+    layers = [
+        Layer(r.path, r.name, tuple(r.output[1:]), r.parameters, 4 * (r.parameters + prod(r.output))) for r in rows
+    ]
+    return View(spec, tuple(layers), None, run)

@@ -43,6 +43,18 @@ def counted(n: float, thing: str) -> str:
     return f"{n:,.0f} {thing}" + ("" if n == 1 else "s")
 
 
+def amount(size: float) -> str:
+    """An amount of memory.
+
+    >>> amount(512), amount(70_000), amount(1_234_567)
+    ('512 B', '70.0 kB', '1.2 MB')
+    """
+    if size < 1000:
+        return f"{size:.0f} B"
+    power = min(4, (len(f"{size:.0f}") - 1) // 3)
+    return f"{size / 1000**power:.1f} {'kMGT'[power - 1]}B"
+
+
 def shape(sizes: Iterable[int]) -> str:
     """A shape.
 

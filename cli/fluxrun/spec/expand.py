@@ -131,10 +131,27 @@ def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], v
         problems.add(place, f"no key {name!r} can be set inside {describe(node.value)}")
         return node
     old = node.entries.get(name)
-    if isinstance(inside, Slot) and inside.kind != "source" and old is None:
+    if isinstance(inside, Slot) and inside.kind == "source":
+        node = _for_source(node, value) if name == "source" and not rest else node
+    elif isinstance(inside, Slot) and old is None:
         node = Mapping(MappingProxyType({}), place)  # another component: nothing of the old one stays
     child = _assign(below(inside, node, name), old.node if old else None, rest, value, problems)
     return node.with_entry(name, Entry(old.key if old and rest else place, child))
+
+
+def _for_source(node: Mapping, name: Node) -> Mapping:
+    """The keys of a source that another one has too; those of earlier overrides stay, so that none is lost in silence.
+
+    >>> from fluxrun.spec.read import read_text
+    >>> list(_for_source(read_text("{source: csv, path: a.csv, delimiter: ';'}"), read_text("npz")).entries)
+    ['source', 'path']
+    """
+    row = CATALOG["source"].get(name.value) if isinstance(name, Scalar) and isinstance(name.value, str) else None
+    if row is None:
+        return node
+    known = {"source", *fields(row.schema)}
+    kept = {key: e for key, e in node.entries.items() if key in known or e.key.source.one_line}
+    return Mapping(MappingProxyType(kept), node.place)
 
 
 def below(inside: Inside, node: Mapping, name: str) -> Inside:

@@ -127,8 +127,8 @@ def initialiser(part: Part) -> Any:
 
 def _misfit(error: GraphError, spec: Spec, inputs: Inputs, doubts: Doubts) -> None:
     """A layer that cannot take what comes: at its line, with the line that decided what comes."""
-    place = error.place or "model"
     used = re.search(r"\b(\d+): ", error.path)  # of an error inside a net, the layer that uses it
+    place = error.place or (f"model.{used[1]}" if used else "model")
     index = int(place.split(".")[1]) if place.startswith("model.") else int(used[1]) if used else 0
     if place.startswith("nets."):
         notes = [(f"model.{index}", f"layer {index} ({spec.model[index].name}) leads here")]

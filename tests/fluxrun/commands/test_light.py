@@ -9,6 +9,9 @@ from fluxrun import exits
 from fluxrun.commands import check, doctor, graph, show, train, warmup
 from fluxrun.jobs.warmup import known_kernels
 
+SPEC_LINE = "::{severity} file=small.yaml,line=3,col=27,endColumn=36::{what}: no such file: did you mean 'table.csv'?\n"
+ABSENT = "::error file=absent.yaml,line=1,col=1,endColumn=1::there is no such file"
+
 
 def test_check_says_ok(cli, folder):
     done = cli("check", "small.yaml")
@@ -22,6 +25,39 @@ def test_check_says_when_shapes_were_not_checked(cli, folder):
     assert done.stderr == "small.yaml: ok, but shapes were not checked: table.csv: no such file\n"
 
 
+def test_check_of_data_that_are_not_there_stands_at_their_name(cli, folder):
+    line = SPEC_LINE.format(severity="warning", what="shapes were not checked: tabel.csv")
+    done = cli("check", "small.yaml", "absent.yaml", "--format", "github")
+    assert (done.exit_code, done.stdout.splitlines()) == (exits.NO_INPUT, [ABSENT])
+    (folder / "small.yaml").write_text((folder / "small.yaml").read_text().replace("table.csv", "tabel.csv"))
+    done = cli("check", "small.yaml", "--format", "github")
+    assert (done.exit_code, done.stdout) == (0, line)
+    done = cli("check", "small.yaml", "--data", "--format", "github")
+    assert (done.exit_code, done.stdout) == (exits.NO_INPUT, SPEC_LINE.format(severity="error", what="tabel.csv"))
+    done = cli("check", "small.yaml", "--data")
+    assert (done.exit_code, done.stdout) == (exits.NO_INPUT, "")
+    assert done.stderr.startswith("error: tabel.csv: no such file")
+
+
+def test_check_of_several_specs(cli, folder):
+    (folder / "wrong.yaml").write_text("sed: 1\n" + (folder / "small.yaml").read_text())
+    done = cli("check", "wrong.yaml", "small.yaml", "absent.yaml", "--set", "model.0.affine=0")
+    assert done.exit_code == exits.NO_INPUT, "the highest"
+    heads = [line for line in done.stderr.splitlines() if not line.startswith(" ")]
+    assert [line.partition(": expected")[0] for line in heads] == [
+        "wrong.yaml:1:1: error: unknown key 'sed' in the spec",
+        "--set #1, column 16: error",
+        "wrong.yaml: 2 errors",
+        "--set #1, column 16: error",
+        "small.yaml: 1 error",
+        "error: absent.yaml: there is no such file",
+    ]
+    found = json.loads(cli("check", "small.yaml", "wrong.yaml", "--format", "json").stdout)
+    assert (found["ok"], [one["ok"] for one in found["specs"]]) == (False, [True, False])
+    assert [problem["config"] for problem in found["problems"]] == ["wrong.yaml"]
+    assert cli("check", "small.yaml", "wrong.yaml").exit_code == exits.USAGE
+
+
 def test_check_reports_everything_in_three_forms(cli, folder):
     wrong = ["--set", "sed=1", "--set", "train.epochs=x"]
     text = cli("check", "small.yaml", *wrong)
@@ -32,7 +68,10 @@ def test_check_reports_everything_in_three_forms(cli, folder):
     assert (program.exit_code, found["ok"], len(found["problems"])) == (exits.USAGE, False, 2)
     github = cli("check", "small.yaml", *wrong, "--format", "github")
     assert github.exit_code == exits.USAGE
-    assert [line[:16] for line in github.stdout.splitlines()] == ["::error file=--s"] * 2
+    assert [line[:28] for line in github.stdout.splitlines()] == [
+        "::error::--set #1, column 1:",
+        "::error::--set #2, column 14",
+    ]
 
 
 def test_check_of_data_that_cannot_be_read(cli, folder):
@@ -53,14 +92,15 @@ def test_show_has_every_default_and_every_layer(cli, folder):
     assert done.exit_code == 0
     assert "beta2: 0.999" in done.stdout
     assert [line.split() for line in done.stdout.splitlines()[-5:]] == [
-        ["layer", "output", "parameters"],
-        ["0", "Affine(2,", "6)", "6", "18"],
-        ["1", "tanh", "6", "0"],
-        ["2", "Affine(6,", "2)", "2", "14"],
-        ["in", "all", "32"],
+        ["layer", "output", "parameters", "memory"],
+        ["0", "Affine(2,", "6)", "6", "18", "264", "B"],
+        ["1", "tanh", "6", "0", "192", "B"],
+        ["2", "Affine(6,", "2)", "2", "14", "120", "B"],
+        ["in", "all", "32", "576", "B"],
     ]
     layers = json.loads(cli("show", "small.yaml", "--json").stdout)["layers"]
     assert [layer["parameters"] for layer in layers] == [18, 0, 14]
+    assert [layer["memory"] for layer in layers] == [4 * (18 + 8 * 6), 4 * 8 * 6, 4 * (14 + 8 * 2)]  # minibatches of 8
 
 
 def test_what_show_prints_can_be_trained(cli, folder):

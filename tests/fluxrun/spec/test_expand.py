@@ -76,6 +76,13 @@ def test_later_overrides_win():
     assert overridden("seed=1", "seed=2")["seed"] == 2
 
 
+def test_another_source_keeps_what_it_knows_too():
+    got = overridden("data.source=synthetic", "data.name=xor")["data"]
+    assert got == {"source": "synthetic", "name": "xor"}
+    assert overridden("data.batch_size=7", "data.source=synthetic")["data"]["batch_size"] == 7
+    assert overridden("data.x=7", "data.source=idx")["data"]["x"] == 7, "what an override says is not lost in silence"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
