@@ -61,8 +61,11 @@ def _shared(data: Dataset) -> Iterator[Finding]:
 
 
 def _constants(data: Dataset) -> Iterator[Finding]:
+    columns = columns_of(data)
+    if not columns:
+        return
     low, high = limits(data)
-    flat = [column.name for column in columns_of(data) if (low[column.where] == high[column.where]).all()]
+    flat = [column.name for column in columns if (low[column.where] == high[column.where]).all()]
     if flat:
         what = f"{'column' if len(flat) == 1 else f'{len(flat)} columns'}: the same value in every row to train on"
         yield Finding("constant", "ignore", f"{what} ({_list(flat)})", _leave_out(data, flat))

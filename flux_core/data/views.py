@@ -55,7 +55,10 @@ def _each(scale: Scale) -> list[Scale | None]:
 
 
 def limits(data: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The smallest and the largest value of each place of the last axis in the training split, (columns,) each."""
+    """The smallest and the largest value of each place of the last axis in the training split, (columns,) each.
+
+    Only for data that have columns.
+    """
     examples, width = data.train, data.train.x.shape[-1]
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
     for piece in pieces((len(examples), *examples.x.shape[1:])):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flux_core.data import CsvSource, NpzSource, SyntheticSource, audit, baseline, leaks, shared_rows
+from flux_core.data import CsvSource, NpzSource, SyntheticSource, audit, baseline, chunks, leaks, shared_rows
 from flux_core.data.audit import audit as look
 from flux_core.data.dataset import Dataset, Examples
 from flux_core.data.preprocessing import Preprocessing
@@ -156,6 +156,12 @@ def test_arrays_have_columns_by_number(tmp_path):
 def test_images_have_no_columns(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((50, 4, 4)) + RNG.normal(size=(50, 1, 1)), y=np.arange(50) % 2)
     assert look(NpzSource(tmp_path / "a.npz").load(seed=0)).findings == ()
+
+
+def test_ids_one_in_a_row_have_no_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "PIECE", 64)  # rows are more than a piece
+    np.savez(tmp_path / "a.npz", x=RNG.permutation(200), y=np.arange(200) % 2)
+    assert look(NpzSource(tmp_path / "a.npz", ids=True).load(seed=0)).findings == ()
 
 
 def test_notes_of_the_source_are_findings(tmp_path):
