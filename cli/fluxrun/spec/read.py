@@ -150,7 +150,10 @@ class _Reader:
             flow = opened and "flow" in (error.context or "")
             notes = [(self.place(opened, opened), "the bracket that is open here")] if flow else []
             place = self.place(mark, mark) if mark else self.source.whole()
-            self.problems.add(place, f"this is no valid YAML: {problem}", HINTS.get(problem), notes=notes)
+            hint = HINTS.get(problem)
+            if flow and MARK.match(place.source.line(place.row), place.column - 1):
+                hint = "a value with ${...} stands on a line of its own, outside of { } and [ ]"
+            self.problems.add(place, f"this is no valid YAML: {problem}", hint, notes=notes)
 
     def events(self) -> Iterator[Any]:
         return iter(yaml.parse(self.source.text[self.start :], Loader=yaml.SafeLoader))
