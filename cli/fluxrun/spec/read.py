@@ -152,7 +152,7 @@ class _Reader:
             place = self.place(mark, mark) if mark else self.source.whole()
             hint = HINTS.get(problem)
             if flow and MARK.match(place.source.line(place.row), place.column - 1):
-                hint = "a value with ${...} stands on a line of its own, outside of { } and [ ]"
+                hint = "inside of { } and [ ] a value with ${...} needs quotes"
             self.problems.add(place, f"this is no valid YAML: {problem}", hint, notes=notes)
 
     def events(self) -> Iterator[Any]:
