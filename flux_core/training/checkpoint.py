@@ -28,8 +28,8 @@ from flux_core import fsio
 from flux_core.errors import CheckpointError
 
 FORMAT = 1
-HEADER_LIMIT = 1 << 20  # bytes
-NAME_LIMIT = 200  # characters
+HEADER_LIMIT = 1 << 24  # bytes; other readers of the format take six times as many
+NAME_LIMIT = 2000  # characters: twenty nets within one another, with names as long as they may be
 NAME = re.compile(r"[\w-]+(?:[./:][\w-]+)*")  # words joined by single marks: no path that leads out of a folder
 AXES_LIMIT = 32
 SIZE_LIMIT = 1 << 60
@@ -42,7 +42,7 @@ Tensors = dict[str, NDArray[Any]]
 def write(path: str | Path, tensors: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
     """Write tensors (float32, float64 or int64) and JSON meta data in the place of `path`, atomically.
 
-    Raises ValueError for what the format cannot hold (a name, a dtype, a NaN in `meta`, a header above 1 MiB)
+    Raises ValueError for what the format cannot hold (a name, a dtype, a NaN in `meta`, a header above 16 MiB)
     and OSError when the disk fails; the old file is intact then.
     """
     arrays: Tensors = {}

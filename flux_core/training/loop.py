@@ -28,6 +28,7 @@ from flux_core.training.events import Ended, EpochEnded, Event, Progress, Snapsh
 from flux_core.training.metrics import METRICS, Meter, Metric, higher_is_better
 from flux_core.training.on_tape import TapeEngine
 from flux_core.training.plan import Plan
+from flux_core.training.room import require_room
 from flux_core.training.state import Position, restore, state_of
 from flux_core.training.stepper import Stepper
 
@@ -40,14 +41,16 @@ class Fit:
 
     The rest is equal to the bit to that of an unbroken training; without `exact` the schedule may be another one.
 
-    Raises DataError when no minibatch can be made, SettingError when the plan watches a metric that is not measured,
-    and from the iteration Diverged, or DataError when a mapped file is cut off. After the last event the model has its
-    best weights. `interpreted` says why there is no tape although the plan asks for one.
+    Raises DataError when no minibatch can be made or no checkpoint can tell what the data are, SettingError when the
+    plan watches a metric that is not measured, and from the iteration Diverged, or DataError when a mapped file is cut
+    off. After the last event the model has its best weights. `interpreted` says why there is no tape although the plan
+    asks for one.
     """
 
     def __init__(
         self, model: Any, dataset: Dataset, plan: Plan, state: TrainState | None = None, *, exact: bool = True
     ) -> None:
+        require_room(dataset)
         self.model, self.plan = model, plan
         self.dataset = _prepared(dataset, plan)
         targets = dataset.preprocessing.targets

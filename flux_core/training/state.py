@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from flux_core.errors import CheckpointError
 from flux_core.optim import OptState
 from flux_core.training.events import TrainState
+from flux_core.training.room import told
 
 if TYPE_CHECKING:
     from flux_core.data import Dataset
@@ -96,10 +97,7 @@ def state_of(
         "optimizer": {"name": plan.optimizer.name, **plan.optimizer.hyper, "updates": engine.state.step},
         "seed": plan.seed,
         "batch_size": plan.batch_size,
-        "task": dataset.task,
-        "classes": list(dataset.classes),
-        "features": list(dataset.features),
-        "preprocessing": dataset.preprocessing.to_json(),
+        **told(dataset),
         "model": model,
     }
     return TrainState(tensors, meta)

@@ -161,7 +161,7 @@ ATTACKS = {
     "absolute name": ({"/x": entry([1], 0, 4)}, b"\0" * 4),
     "name with an escape": ({"a\x1b]0;x": entry([1], 0, 4)}, b"\0" * 4),
     "empty name": ({"": entry([1], 0, 4)}, b"\0" * 4),
-    "long name": ({"a" * 201: entry([1], 0, 4)}, b"\0" * 4),
+    "long name": ({"a" * 2001: entry([1], 0, 4)}, b"\0" * 4),
     "trailing data": ({"a": entry([1], 0, 4)}, b"\0" * 5),
     "huge tensor in a small file": ({"a": entry([2**50], 0, 2**52)}, b"\0" * 4),
 }
@@ -235,7 +235,7 @@ def test_a_header_above_the_limit_is_refused_without_reading_it(tmp_path):
         ({"x": np.array([object()])}, {}, "object"),
         ({"../x": np.zeros(1)}, {}, "name"),
         ({}, {"loss": math.nan}, "JSON"),
-        ({}, {"long": "a" * (1 << 20)}, "room"),
+        ({}, {"long": "a" * (1 << 24)}, "room"),
     ],
 )
 def test_what_the_format_cannot_hold_is_refused_before_anything_is_written(tmp_path, tensors, meta, reason):
