@@ -57,7 +57,8 @@ def evaluate(which: str, data: str | None, split: str, runs: Path, threads: int 
     spec = load(str(run.folder / "resolved.yaml"), surrounding=False).spec
     trained = load_model(run.folder)
     examples, dataset, notes = _own(run, spec, split) if data is None else _new(data, spec, trained)
-    plan = replace(build_plan(spec, threads=threads), drop_last=False)
+    # nothing is trained, so nothing is watched
+    plan = replace(build_plan(spec, threads=threads), drop_last=False, monitor=None, early_stop=None, schedule=None)
     dataset = replace(dataset, train=examples, valid=None, test=None, preprocessing=trained.preprocessing)
     fit = Fit(trained.model.graph, dataset, plan)
     name = split if data is None else "data"
