@@ -2,9 +2,9 @@
 
     numeric      x = (value - mean) / std        a missing cell: `fill` stands in
     categorical  one column of 0 and 1 for each category of the training split; an unseen one: all zeros
-    indicator    one more column, 1 where the cell was missing
+    indicator    one more column, 1 where the cell was missing, if the training split has such cells
 
-`fill` is None where missing cells are errors (`on_missing: error`).
+`fill` is None where missing cells are errors (`on_missing: error`), and of categories beside an indicator.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import Numbers, Place, Words, finite, read_numbers, read_words, shown, texts
 from flux_core.data.scale import Scale
-from flux_core.errors import DataError
 
 OnMissing = Literal["error", "mean", "median", "mode", "indicator"]
 Block = tuple[NDArray[np.float32], tuple[str, ...]]
@@ -42,17 +41,14 @@ class NumericColumn:
 
     @classmethod
     def fit(cls, name: str, values: Numbers, standardize: bool, on_missing: OnMissing) -> NumericColumn:
-        """Fit to the training split; raises DataError if it holds no value at all."""
+        """Fit to the training split, which holds some value."""
         present = values.values[~values.missing]
-        if not len(present):
-            raise DataError("no value in the training split", column=name, hint="put it into data.ignore")
         center: dict[OnMissing, Any] = {"median": np.median, "mode": _mode}
         scale = Scale.fit(present)
         fill = None
         if on_missing != "error":
             fill = float(center[on_missing](present)) if on_missing in center else float(scale.mean)
-        indicator = on_missing == "indicator" and bool(values.missing.any())
-        return cls(name, scale if standardize else UNSCALED, fill, indicator)
+        return cls(name, scale if standardize else UNSCALED, fill, _is_indicated(values.missing, on_missing))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -113,13 +109,13 @@ class CategoricalColumn:
 
     @classmethod
     def fit(cls, name: str, words: Words, on_missing: OnMissing) -> CategoricalColumn:
-        """Fit to the training split; means and medians of categories are their mode, the most frequent one."""
+        """Fit to the training split, which holds some value; means and medians of categories are their mode, the most
+        frequent one, and beside an indicator all zeros stand in."""
         counts = np.bincount(words.codes[~words.missing], minlength=len(words.vocabulary))
-        if not counts.any():
-            raise DataError("no value in the training split", column=name, hint="put it into data.ignore")
         categories = tuple(word for word, count in zip(words.vocabulary, counts, strict=True) if count)
-        fill = words.vocabulary[int(np.argmax(counts))] if on_missing in ("mean", "median", "mode") else None
-        return cls(name, categories, fill, on_missing == "indicator")
+        indicator = _is_indicated(words.missing, on_missing)
+        fill = None if on_missing == "error" or indicator else words.vocabulary[int(np.argmax(counts))]
+        return cls(name, categories, fill, indicator)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -186,6 +182,11 @@ def require_present(missing: NDArray[np.bool_], place: Place, hint: str = MISSIN
         count = int(missing.sum())
         others = f" ({count} cells of this column are)" if count > 1 else ""
         raise place.error(f"the value is missing{others}", int(np.argmax(missing)), hint)
+
+
+def _is_indicated(missing: NDArray[np.bool_], on_missing: OnMissing) -> bool:
+    """Where no cell of the training split is missing, an indicator would be a constant."""
+    return on_missing == "indicator" and bool(missing.any())
 
 
 def _mode(values: NDArray[np.float64]) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from flux_core.errors import ColumnError, DataError
 
 Kind = Literal["numeric", "categorical"]
 MISSING = ("", "NA", "NaN", "?")
-FORMAT = 1  # goes up when the same table begins to mean other values
+FORMAT = 2  # goes up when the same table begins to mean other values
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class CsvSource:
 
     `features` lists the columns to use, or `ignore` those to leave out. `on_missing` says what stands in for a
     missing cell: the column's mean, median or mode (categories: always the mode), or with `indicator` the mean
-    (categories: zeros) and one more column that is 1 where the cell was missing.
+    (categories: zeros) and one more column that is 1 where the cell was missing. Where no training row lacks the
+    value, there is no such column, and the mean or mode stands in alone.
     """
 
     path: str | Path | None = None

@@ -145,6 +145,13 @@ def test_missing_values(load, policy: str, filled: float) -> None:
         assert list(column) == ["a", "b=u", "b=v"]
 
 
+def test_indicators_stand_where_training_has_missing_cells(load) -> None:
+    data = load("a,b,c,y\n1,u,?,0\n?,v,p,1\n2,v,q,0\n", on_missing="indicator")
+    assert data.features == ("a", "a is missing", "b=u", "b=v", "c=p", "c=q", "c is missing")
+    x, notes = data.preprocessing.encode({"a": [4], "b": ["?"], "c": ["?"]})
+    assert (x.tolist(), notes) == ([[4, 0, 0, 1, 0, 0, 1]], ())
+
+
 def test_a_missing_value_is_an_error_by_default(load) -> None:
     with pytest.raises(DataError, match=r"t.csv:3: column 'a': the value is missing") as caught:
         load(MISSING)
