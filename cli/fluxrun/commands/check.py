@@ -1,21 +1,22 @@
-"""fluxrun check CONFIG: every error of a spec at once, and with --data what is suspicious about its data."""
+"""fluxrun check CONFIG...: every error of specs at once, and with --data what is suspicious about their data."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fluxrun.commands.answer import Json, one_form, print_json
 from fluxrun.commands.guard import Debug, Set, guard
+from fluxrun.commands.guard import report as tell_error
 
 if TYPE_CHECKING:
     from fluxrun.jobs.check import Report
 
 EXAMPLES = """Examples:\n
 \b
-  fluxrun check configs/digits.yaml
+  fluxrun check configs/digits.yaml configs/iris.yaml
   fluxrun check configs/digits.yaml --data --format json
 """
 
@@ -29,7 +30,9 @@ class Format(StrEnum):
 
 
 def check(
-    config: Annotated[str, typer.Argument(help="The spec, a YAML file; - reads it from stdin.")],
+    configs: Annotated[
+        list[str], typer.Argument(metavar="CONFIG...", help="The specs, YAML files; - reads one from stdin.")
+    ],
     overrides: Set = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="For people (text, the default), programs, or GitHub annotations.")
@@ -38,47 +41,83 @@ def check(
     data: Annotated[
         bool, typer.Option("--data", help="Look at the data too, and name what a model must beat.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings about the data are errors.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="As --data, and what is suspicious about them is an error.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Check a spec, and its shapes where the data are at hand; exit code 2 if there are errors."""
+    """Check specs, and their shapes where the data are at hand; exit code 2 if there are errors."""
 
     def work() -> int:
-        from fluxrun import exits
         from fluxrun.jobs.check import check_spec
         from fluxrun.spec.problems import as_github
-        from fluxrun.spec.problems import as_json as as_objects
 
         one_form({"--json": as_json, f"--format {form}": form not in (None, Format.json)})
-        report = check_spec(config, overrides or (), data=data or strict)
-        failed = bool(report.problems or (strict and report.warnings))
+        reports = [check_spec(config, overrides or (), data=data, strict=strict) for config in configs]
         if as_json or form is Format.json:
-            baseline = vars(report.baseline) if report.baseline else None
-            result = {"ok": not (failed or report.fault), "problems": as_objects(report.everything)}
-            print_json({**result, "shapes_unchecked": report.unchecked, "baseline": baseline})
+            print_json(_answer(reports))
         elif form is Format.github:
-            if report.everything:
-                print(as_github(report.everything))
-        elif report.fault:
-            raise report.fault
+            if found := [problem for report in reports for problem in (*report.problems, *report.missing)]:
+                print(as_github(found))
         else:
-            _tell(report)
-        return exits.exit_code(report.fault) if report.fault else exits.USAGE if failed else exits.OK
-
-    def _tell(report: Report) -> None:
-        from fluxrun.render.numbers import number
-        from fluxrun.render.stream import say
-        from fluxrun.spec.problems import as_text
-        from fluxrun.spec.text import visible
-
-        if report.everything:
-            say(as_text(report.everything))
-        elif report.unchecked:
-            say(f"{visible(config)}: ok, but shapes were not checked: {visible(report.unchecked)}")
-        else:
-            say(f"{visible(config)}: ok")
-        if report.baseline:
-            beat = report.baseline
-            say(f"baseline to beat: {beat.metric} {number(beat.value)} ({visible(beat.answer)})")
+            for report in reports:
+                _tell(report, several=len(reports) > 1)
+        return max(map(_code, reports))
 
     guard(work, debug)
+
+
+def _answer(reports: list[Report]) -> dict[str, Any]:
+    from fluxrun.spec.problems import as_json
+
+    problems = [{**problem, "config": report.config} for report in reports for problem in as_json(report.problems)]
+    specs = [
+        {
+            "config": report.config,
+            "ok": report.ok,
+            "shapes_unchecked": report.unchecked,
+            "baseline": vars(report.baseline) if report.baseline else None,
+        }
+        for report in reports
+    ]
+    only = specs[0] if len(specs) == 1 else {"shapes_unchecked": None, "baseline": None}
+    unchecked, baseline = only["shapes_unchecked"], only["baseline"]
+    return {
+        "ok": all(report.ok for report in reports),
+        "problems": problems,
+        "shapes_unchecked": unchecked,
+        "baseline": baseline,
+        "specs": specs,
+    }
+
+
+def _tell(report: Report, *, several: bool) -> None:
+    """Say what was found; of `several` specs a line behind its problems says whose they were."""
+    from fluxrun.render.numbers import counted, number
+    from fluxrun.render.stream import say
+    from fluxrun.spec.problems import as_text
+    from fluxrun.spec.text import visible
+
+    name = visible(report.config)
+    if report.fault:
+        tell_error(report.fault, debug=False)
+    elif report.problems:
+        say(as_text(report.problems))
+        if several:
+            say(f"{name}: {counted(len(report.problems), 'warning' if report.ok else 'error')}")
+    elif report.unchecked:
+        say(f"{name}: ok, but shapes were not checked: {visible(report.unchecked)}")
+    else:
+        say(f"{name}: ok")
+    if report.baseline:
+        beat = report.baseline
+        start = f"{name}: " if several else ""
+        say(f"{start}baseline to beat: {beat.metric} {number(beat.value)} ({visible(beat.answer)})")
+
+
+def _code(report: Report) -> int:
+    from fluxrun import exits
+
+    if report.fault:
+        return exits.exit_code(report.fault)
+    return exits.OK if report.ok else exits.USAGE

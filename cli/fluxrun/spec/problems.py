@@ -15,6 +15,8 @@ from typing import Literal
 from flux_core.errors import FluxError
 from fluxrun.spec.text import Place, visible
 
+Severity = Literal["error", "warning"]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -24,7 +26,7 @@ class Problem:
     message: str
     hint: str | None = None
     notes: tuple[tuple[Place, str], ...] = ()
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 class SpecError(FluxError):
@@ -110,7 +112,7 @@ def _where(place: Place) -> dict[str, object]:
 
 
 def as_github(problems: Sequence[Problem]) -> str:
-    """Workflow commands that put the problems beside the lines of a pull request."""
+    """Workflow commands that put the problems beside the lines of a pull request; those of options have no file."""
     lines = []
     for problem in problems:
         where = _where(problem.place)
@@ -121,6 +123,9 @@ def as_github(problems: Sequence[Problem]) -> str:
             "endColumn": where["end_column"],
         }
         text = problem.message + (f": {problem.hint}" if problem.hint else "")
+        if problem.place.source.one_line:
+            lines.append(f"::{problem.severity}::{_escape(f'{problem.place}: {text}', '')}")
+            continue
         marks = ",".join(f"{key}={_escape(str(value), ',:')}" for key, value in fields.items())
         lines.append(f"::{problem.severity} {marks}::{_escape(text, '')}")
     return "\n".join(lines)

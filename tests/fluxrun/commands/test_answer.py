@@ -49,6 +49,8 @@ ANSWERS = {
         "check small.yaml --set data.path=none.csv",
         "check small.yaml --set data.columns.x=categorical --set data.target=y --set data.task=classification",
         "check small.yaml --set data.path=torn.csv",
+        "check small.yaml --set data.path=none.csv --data",
+        "check small.yaml none.yaml letters.yaml",
     ],
     "`show`": ["show small.yaml", "show small --runs kept", "show small.yaml --set data.path=none.csv"],
     "`init`": [
@@ -67,7 +69,14 @@ ANSWERS = {
     "`warmup`": ["warmup"],
     "`doctor`": ["doctor"],
 }
-CODES = (exits.OK, exits.USAGE, exits.EXPECTATION, exits.BAD_DATA, exits.OUT_OF_TIME)  # of those that answer
+CODES = (
+    exits.OK,
+    exits.USAGE,
+    exits.EXPECTATION,
+    exits.BAD_DATA,
+    exits.NO_INPUT,
+    exits.OUT_OF_TIME,
+)  # of those that answer
 
 
 def parts():
@@ -216,7 +225,6 @@ def test_the_events_of_a_run(cli):
         ("train small.yaml --set sed=1", exits.USAGE),
         ("train small.yaml --expect 'valid.los<1'", exits.USAGE),
         ("resume none", exits.NO_INPUT),
-        ("check none.yaml", exits.NO_INPUT),
         ("check small.yaml --format github", exits.USAGE),
         ("check small.yaml --format text", exits.USAGE),
         ("show none", exits.NO_INPUT),

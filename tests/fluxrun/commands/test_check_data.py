@@ -45,8 +45,10 @@ def test_without_a_finding(cli, folder):
 def test_strict(cli, doubtful):
     done = cli("check", "doubt.yaml", "--strict")
     assert done.exit_code == exits.USAGE
-    assert "warning" in done.stderr
-    assert not json.loads(cli("check", "doubt.yaml", "--strict", "--format", "json").stdout)["ok"]
+    assert done.stderr.startswith("doubt.yaml:1:1: error: ")
+    found = json.loads(cli("check", "doubt.yaml", "--strict", "--format", "json").stdout)
+    assert (found["ok"], {problem["severity"] for problem in found["problems"]}) == (False, {"error"})
+    assert cli("check", "doubt.yaml", "--strict", "--format", "github").stdout.startswith("::error file=doubt.yaml,")
     assert json.loads(cli("check", "doubt.yaml", "--data", "--format", "json").stdout)["ok"]
 
 
