@@ -95,11 +95,24 @@ def test_the_workflow_runs(shell, tmp_path):
     assert '"status": "finished"' in (tmp_path / "result.json").read_text()
 
 
+def test_the_workflow_keeps_what_there_is():
+    (kept,) = [step["with"] for step in steps() if "upload" in step.get("uses", "")]
+    assert kept["path"].splitlines() == ["runs", "result.json"]
+    cached = next(step["with"] for step in steps() if "cache" in step.get("uses", ""))
+    python = next(step["with"]["python-version"] for step in steps() if "python" in step.get("uses", ""))
+    assert cached["key"].startswith(cached["restore-keys"])
+    assert python in cached["restore-keys"]
+
+
 def test_the_workflow_fails_where_it_should(shell, tmp_path):
     check, train = [step["run"] for step in steps() if "run" in step][1:]
     (tmp_path / "broken.yaml").write_text("sed: 1\n" + (ROOT / "configs" / "iris.yaml").read_text())
-    done = shell(check.replace("configs/iris.yaml", "broken.yaml"))
-    assert (done.returncode, done.stdout[:42]) == (2, "::error file=broken.yaml,line=1,col=1,endC")
+    done = shell(check.replace("configs/iris.yaml", "broken.yaml absent.yaml"))
+    assert done.returncode == 66
+    assert [line.partition(",endC")[0] for line in done.stdout.splitlines()] == [
+        "::error file=broken.yaml,line=1,col=1",
+        "::error file=absent.yaml,line=1,col=1",
+    ]
     assert shell(train.replace("0.95", "0.9999")).returncode == 4
 
 
