@@ -14,9 +14,10 @@ import ctypes
 import hashlib
 import json
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from flux_core.engine.folder import INDEX, store_folder
 from flux_core.engine.kernel import Kernel
 
 LOCK = "lock"
+WAIT_SECONDS = 0.05  # between two looks at a lock that another process has
 
 Entry = tuple[str, bytes]  # symbol, object code
 
@@ -49,25 +51,36 @@ class Store:
         self._warned = False
 
     def load(self, kernels: Iterable[Kernel]) -> list[int]:
-        """The addresses of kernels, valid as long as the store; all that are missing are compiled at once.
+        """The addresses of kernels, valid as long as the store; all that are missing are compiled.
 
         Raises KernelError for a kernel that is refused.
         """
         kernels = list(kernels)
+        for _ in self.loading(kernels):
+            pass
+        return [self._addresses[kernel.key] for kernel in kernels]
+
+    def loading(self, kernels: Iterable[Kernel]) -> Iterator[tuple[int, int]]:
+        """Load kernels; before each that has to be compiled come its number, from 1, and their count.
+
+        The number is 0, again and again, while another process compiles. Who does not go on to the end has loaded
+        nothing, but what was compiled is kept. Raises KernelError for a kernel that is refused.
+        """
+        wanted = {kernel.key: kernel for kernel in kernels if kernel.key not in self._addresses}
+        found = self._stored(wanted)
+        if len(found) < len(wanted):
+            with ExitStack() as stack:
+                while not self._locks(stack):
+                    yield 0, len(wanted) - len(found)
+                    time.sleep(WAIT_SECONDS)
+                found = self._stored(wanted)  # another process may have been faster
+                missing = [kernel for key, kernel in wanted.items() if key not in found]
+                for number, kernel in enumerate(missing, 1):
+                    yield number, len(missing)
+                    with self._busy:
+                        found[kernel.key] = self._compile(kernel)
         with self._busy:
-            wanted = {kernel.key: kernel for kernel in kernels if kernel.key not in self._addresses}
-            found = self._stored(wanted)
-            if len(found) < len(wanted):
-                with ExitStack() as stack:
-                    with suppress(OSError):  # without locks, each process compiles
-                        stack.enter_context(fsio.locked(self._place(LOCK)))
-                    found = self._stored(wanted)  # another process may have been faster
-                    missing = [kernel for key, kernel in wanted.items() if key not in found]
-                    made = self._compile(missing)
-                    self._save(made)
-                found |= made
             self._link(found)
-            return [self._addresses[kernel.key] for kernel in kernels]
 
     def missing(self, kernels: Iterable[Kernel]) -> list[Kernel]:
         """The kernels that the folder does not hold, or holds damaged: a process that needs them compiles them."""
@@ -111,26 +124,31 @@ class Store:
             return {}
         return index if isinstance(index, dict) else {}
 
-    def _compile(self, kernels: Iterable[Kernel]) -> dict[str, Entry]:
-        made = {}
-        for kernel in kernels:
-            compiled = compile_kernel(kernel)
-            made[kernel.key] = (compiled.symbol, compiled.code)
-            self.compiled += 1
-        return made
+    def _locks(self, stack: ExitStack) -> bool:
+        """Take the lock of the folder, unless another process has it; without locks, each process compiles."""
+        try:
+            stack.enter_context(fsio.locked(self._place(LOCK), wait=False))
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
-    def _save(self, made: dict[str, Entry]) -> None:
-        """Keep what was compiled, code before index: an index never names what is not there."""
-        if not made:
-            return
+    def _compile(self, kernel: Kernel) -> Entry:
+        """Compile, and keep it at once: whoever is stopped now has not done it in vain."""
+        compiled = compile_kernel(kernel)
+        self.compiled += 1
+        self._save(kernel.key, compiled.symbol, compiled.code)
+        return compiled.symbol, compiled.code
+
+    def _save(self, key: str, symbol: str, code: bytes) -> None:
+        """Keep a compiled kernel, code before index: an index never names what is not there."""
         if self.folder is None:
             self._warn("no folder for compiled kernels can be written to")
             return
-        index = self._index()
         try:
-            for key, (symbol, code) in made.items():
-                fsio.write_atomically(self._place(f"{key}.o"), code)
-                index[key] = {"symbol": symbol, "sha256": hashlib.sha256(code).hexdigest()}
+            fsio.write_atomically(self._place(f"{key}.o"), code)
+            index = self._index() | {key: {"symbol": symbol, "sha256": hashlib.sha256(code).hexdigest()}}
             fsio.write_atomically(self._place(INDEX), json.dumps(index, sort_keys=True, indent=1).encode())
         except OSError as error:
             self._warn(f"compiled kernels cannot be kept in {self.folder}: {error.strerror or error}")
@@ -150,6 +168,7 @@ class Store:
         """Make object code callable."""
         import llvmlite.binding as llvm
 
+        found = {key: entry for key, entry in found.items() if key not in self._addresses}  # another thread's
         for _, code in found.values():
             self._linker.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._linker.finalize_object()

@@ -2,6 +2,7 @@
 
 from flux_core.training.by_hand import train
 from flux_core.training.events import (
+    Compiling,
     Ended,
     EpochEnded,
     Event,
@@ -20,6 +21,7 @@ from flux_core.training.stepper import Stepper
 
 __all__ = [
     "METRICS",
+    "Compiling",
     "EarlyStop",
     "Ended",
     "EpochEnded",

@@ -10,7 +10,7 @@ call of machine code. Both update the same arena.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,11 @@ class Engine(ABC):
         """Measure a whole split."""
 
     @abstractmethod
-    def prepare(self, train: Examples, *others: Examples) -> None:
-        """Make ready what training on `train` and evaluating all of them needs, so that no step waits for it."""
+    def prepare(self, train: Examples, *others: Examples) -> Iterator[tuple[int, int]]:
+        """Make ready what training on `train` and evaluating all of them needs, so that no step waits for it.
+
+        Before each kernel that has to be compiled come its number, from 1, and their count; number 0 waits for others.
+        """
 
     @abstractmethod
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
@@ -136,8 +139,9 @@ class ReferenceEngine(Engine):
             loss, prediction, states = self.stepper.evaluate((x,), y, states, lengths)
             meter.add(loss, prediction, y, lengths if examples.stepwise else None)
 
-    def prepare(self, train: Examples, *others: Examples) -> None:
+    def prepare(self, train: Examples, *others: Examples) -> Iterator[tuple[int, int]]:
         """The interpreter needs nothing."""
+        return iter(())
 
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed."""

@@ -1,6 +1,6 @@
 """What happens in a training, as values.
 
-    Started  (Progress* EpochEnded Snapshot?)*  Tested?  Ended
+    Started  Compiling*  (Progress* EpochEnded Snapshot?)*  Tested?  Ended
 
 Epochs and steps are counts of what is behind: `epoch=1` in EpochEnded is the end of the first one.
 """
@@ -35,6 +35,14 @@ class Started:
     epoch: int
     step: int
     examples: int
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """A kernel is going to be compiled, the `number`-th of `count`; number 0: another process compiles them."""
+
+    number: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -93,4 +101,4 @@ class Ended:
     final: Metrics
 
 
-Event = Started | Progress | EpochEnded | Snapshot | Tested | Ended
+Event = Started | Compiling | Progress | EpochEnded | Snapshot | Tested | Ended

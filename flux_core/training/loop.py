@@ -2,8 +2,9 @@
 
     for event in Fit(model, dataset, plan):      the consumer prints, keeps and stops; the loop trains
 
-Between two events lies at most about a fifth of a second, so that signals and clocks are served. Everything
-random is a function of (seed, purpose, epoch or step); the state of a training is a value, `fit.state()`.
+Between two events lies at most about a fifth of a second, or the compilation of one kernel, so that signals and clocks
+are served. Everything random is a function of (seed, purpose, epoch or step); the state of a training is a value,
+`fit.state()`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,18 @@ from flux_core.errors import DataError, SettingError
 from flux_core.optim import Constant, Plateau
 from flux_core.training.description import described
 from flux_core.training.engine import Engine, ReferenceEngine
-from flux_core.training.events import Ended, EpochEnded, Event, Progress, Snapshot, Started, Status, Tested, TrainState
+from flux_core.training.events import (
+    Compiling,
+    Ended,
+    EpochEnded,
+    Event,
+    Progress,
+    Snapshot,
+    Started,
+    Status,
+    Tested,
+    TrainState,
+)
 from flux_core.training.metrics import METRICS, Meter, Metric, higher_is_better
 from flux_core.training.on_tape import TapeEngine
 from flux_core.training.plan import Plan
@@ -115,18 +127,26 @@ class Fit:
         yield Started(
             parameters, self.steps_per_epoch, self.plan.epochs, self.at.epoch, self.at.step, len(self.dataset.train)
         )
-        data = self.dataset
-        self.engine.prepare(data.train, *(part for part in (data.valid, data.test) if part is not None))
-        while self._goes_on():
+        yield from self._prepare()
+        while self._stop is None and self._goes_on():
             yield from self._epoch()
-            if self._stop is not None:
-                yield self._ended(self._stop)
-                return
             if self._out_of_steps():
                 break
+        if self._stop is not None:
+            yield self._ended(self._stop)
+            return
         yield from self._test()
         done = self.at.epoch >= self.plan.epochs or self.at.reason
         yield self._ended("finished" if done else "stopped")
+
+    def _prepare(self) -> Iterator[Event]:
+        """Make the engine ready, or until asked to stop."""
+        data = self.dataset
+        others = (part for part in (data.valid, data.test) if part is not None)
+        for number, count in self.engine.prepare(data.train, *others):
+            yield Compiling(number, count)
+            if self._stop is not None:
+                return
 
     def _epoch(self) -> Iterator[Event]:
         """Train for the rest of an epoch, or until asked to stop, and evaluate."""

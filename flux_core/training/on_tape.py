@@ -10,7 +10,7 @@ part for evaluation; all work on the same arena.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -155,8 +155,8 @@ class TapeEngine(Engine):
         for memory, state in zip(self._carries[True].states, states, strict=bool(states)):
             memory[...] = state
 
-    def prepare(self, train: Examples, *others: Examples) -> None:
-        """All kernels at once: what is missing is compiled, and linking happens once."""
+    def prepare(self, train: Examples, *others: Examples) -> Iterator[tuple[int, int]]:
+        """All kernels together: what is missing is compiled, and linking happens once."""
         size = self.plan.batch_size
         kernels = [STEPS, SHUFFLE]
         for examples, training in ((train, True), *((other, False) for other in others)):
@@ -165,7 +165,7 @@ class TapeEngine(Engine):
                 if rows:
                     assembly = self.assembly(examples, rows, training)
                     kernels += kernels_of((*assembly.before, *assembly.after))
-        self.store.load(kernels)
+        yield from self.store.loading(kernels)
 
     def order(self, size: int, epoch: int) -> NDArray[np.int64]:
         """By the stream of the seed, in machine code."""

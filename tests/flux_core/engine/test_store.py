@@ -73,6 +73,25 @@ def test_several_at_once_in_the_order_asked(folder):
     assert x.tolist() == [2, 2]
 
 
+def test_who_stops_between_two_kernels_has_kept_the_first_and_holds_nothing(folder):
+    kernels = [scale_by(factor) for factor in (2, 3, 5)]
+    store = Store(folder)
+    loading = store.loading(kernels)
+    assert [next(loading), store.compiled] == [(1, 2), 0]
+    assert [next(loading), store.compiled] == [(2, 2), 1]
+    other = Store(folder).loading(kernels)
+    assert [next(other), next(other)] == [(0, 1), (0, 1)], "it waits for the one that compiles"
+    loading.close()
+    assert [next(other), *other] == [(1, 1)]
+    assert scaled(Store(folder), scale_by(3)) == [3, 6, 9]
+
+
+def test_a_lock_that_is_kept_is_the_planted_fault(folder, monkeypatch):
+    monkeypatch.setattr(Store, "_locks", lambda self, stack: False)
+    with pytest.raises(AssertionError):
+        test_who_stops_between_two_kernels_has_kept_the_first_and_holds_nothing(folder)
+
+
 def run(code, **environment):
     """Run Python code in a process of its own, warnings being errors; returns what it prints."""
     command = [sys.executable, "-W", "error", "-c", code]

@@ -8,6 +8,7 @@ import pytest
 
 from flux_core.data import Dataset, Examples
 from flux_core.data.preprocessing import Preprocessing
+from flux_core.engine.store import Store
 from flux_core.errors import CheckpointError, DataError, Diverged, SettingError
 from flux_core.layers import Affine, Chain, Dropout, Input, initialise
 from flux_core.model import net as net_of
@@ -75,7 +76,7 @@ def test_two_trainings_are_the_same(engine):
     (a, seen), (b, _) = (run(dataset, plan(engine=engine)) for _ in range(2))
     assert a.engine.name == engine
     same(a.state(), b.state())
-    kinds = [type(event) for event in seen if not isinstance(event, Progress | Snapshot)]
+    kinds = [type(event) for event in seen if not isinstance(event, events.Compiling | Progress | Snapshot)]
     assert kinds == [Started, *[EpochEnded] * 4, events.Tested, Ended]
 
 
@@ -136,6 +137,25 @@ def test_a_stopped_training_goes_on_to_the_bit(engine, stop_at):
     assert list(ended(more).best.items()) == list(ended(events).best.items())
     for a, b in zip(parameters(whole.model).values(), parameters(rest.model).values(), strict=True):
         np.testing.assert_array_equal(a.x, b.x)
+
+
+def test_a_training_that_is_stopped_while_kernels_compile_compiles_no_more(tmp_path, monkeypatch):
+    dataset = data()
+    whole, _ = run(dataset, PLAN)
+    with monkeypatch.context() as patched:
+        store = Store(tmp_path)
+        patched.setattr("flux_core.training.on_tape.default_store", lambda: store)
+        first = Fit(net(dataset), dataset, PLAN)
+        seen = []
+        for event in first:
+            seen.append(type(event))
+            if isinstance(event, events.Compiling):
+                assert (event.number, event.count > 10) == (1, True)
+                first.stop("interrupted")
+    assert (seen, event.status) == ([Started, events.Compiling, Ended], "interrupted")
+    assert (store.compiled, first.at.step) == (0, 0)
+    rest, _ = run(dataset, PLAN, model=net(dataset, seed=99), state=through_json(first.state()))
+    same(whole.state(), rest.state())
 
 
 def test_a_planted_forgetting_is_caught():
