@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any
 from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import NoSuchRun
 
-NUMBERS = ("pid", "format", "epochs", "steps", "best_epoch", "seconds")
+COUNTS = ("pid", "format", "epochs", "steps", "best_epoch", "seconds")
 KINDS: dict[str, type] = {  # of the other values of a record
     **dict.fromkeys(("status", "reason", "created", "host", "hash", "cpu"), str),
     **dict.fromkeys(("best", "final", "spec", "versions", "asked"), dict),
@@ -82,11 +83,11 @@ def _is_sound(values: dict[str, Any]) -> bool:
     """Whether each value that is asked for later is of its kind, or is not there."""
     if not all(isinstance(values[key], kind) for key, kind in KINDS.items() if values.get(key) is not None):
         return False
-    numbers = [values.get(key) for key in NUMBERS]
-    for key in ("best", "final"):
-        numbers += (values.get(key) or {}).values()
+    counts = (values.get(key) for key in COUNTS)
+    metrics = (x for key in ("best", "final") for x in (values.get(key) or {}).values())
     return (
-        all(x is None or (isinstance(x, int | float) and abs(x) < 1e300) for x in numbers)
+        all(x is None or (isinstance(x, int | float) and abs(x) < 1 << 53) for x in counts)
+        and all(x is None or (isinstance(x, int | float) and abs(x) <= sys.float_info.max) for x in metrics)
         and all(isinstance(one, dict) for key in ("data", "resumed") for one in values.get(key) or ())
         and values.get("pid", 0) is not None
     )

@@ -102,6 +102,7 @@ def test_ls_for_programs(cli, three):
         {"seconds": "long"}, {"status": 7}, {"hash": 1}, {"versions": 3}, {"resumed": 4}, {"overrides": 2},
         {"pid": None}, {"exact": "yes"}, {"asked": []}, {"host": 1}, {"format": "1"}, {"cpu": {}}, {"steps": []},
         {"final": {"loss": "low"}}, {"best": {"loss": 10**400}}, {"epochs": 1e999}, {"reason": {}}, {"resumed": [1]},
+        {"pid": 1 << 60}, {"final": {"loss": 1e999}}, {"final": {"loss": float("nan")}},
     ],
 )  # fmt: skip
 def test_a_record_of_another_shape_is_no_run(cli, three, wrong):
@@ -110,6 +111,16 @@ def test_a_record_of_another_shape_is_no_run(cli, three, wrong):
     for command in (["compare"], ["diff", "a-1", "a-4"], ["show", "a-4"], ["resume", "a-4"], ["evaluate", "a-4"]):
         done = cli(*command)
         assert done.exit_code == (0 if command == ["compare"] else exits.NO_INPUT), done.stderr
+
+
+def test_a_metric_may_be_as_large_as_numbers_are(cli, three):
+    put(three, "a-4", 0.1, 0.9, best={"valid.loss": 709.5, "valid.perplexity": 1.7e308})
+    assert names(cli("ls", "--sort", "-valid.perplexity")) == ["a-4", "a-2", "a-1", "a-3"]
+    assert "1.70e+308" in cli("ls").stdout
+    assert json.loads(cli("ls", "--json", "--where", "perplexity > 1e300").stdout)["runs"][0]["run"] == "runs/a-4"
+    for command in (["compare"], ["compare", "--csv"], ["diff", "a-1", "a-4"], ["rm", "best:valid.perplexity", "-y"]):
+        assert cli(*command).exit_code == 0
+    assert not (three / "a-4").exists()
 
 
 def test_a_check_that_looks_at_nothing_is_caught(cli, three, monkeypatch):
