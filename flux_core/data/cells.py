@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from flux_core.errors import DataError
 
+MISSING = ("", "NA", "NaN", "?")  # cells that mean that the value is not known
 LONGEST = 40  # characters of a cell that a message shows
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets, read_targets
-from flux_core.data.cells import Numbers, Place, Words, looks_numeric, read_numbers, read_words
+from flux_core.data.cells import MISSING, Numbers, Place, Words, looks_numeric, read_numbers, read_words
 from flux_core.data.columns import CategoricalColumn, Column, NumericColumn, OnMissing, require_present
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
@@ -29,7 +29,6 @@ from flux_core.data.table import Table, read_table
 from flux_core.errors import ColumnError, DataError
 
 Kind = Literal["numeric", "categorical"]
-MISSING = ("", "NA", "NaN", "?")
 FORMAT = 2  # goes up when the same table begins to mean other values
 
 

@@ -13,10 +13,9 @@ from itertools import pairwise
 from math import isfinite
 from typing import Literal
 
+from flux_core.data.cells import MISSING, shown
 from flux_core.data.cells import number as spelled
-from flux_core.data.cells import shown
 
-MARKS = ("", "NA", "NaN", "?")  # cells that always mean that the value is not known
 ODD_MARKS = ("nan", "null", "NULL", "None", "none", "N/A", "n/a", "na", "#N/A", "-", "--", ".", "unknown", "missing")
 MANY = 200  # categories; each becomes a column
 FEW = 10  # known cells: the odds that all of them miss a training split of 0.8 are 0.2 ** 10
@@ -63,11 +62,11 @@ def marks_of(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for cells in columns:
         counts = Counter(cells)
-        texts = [cell for cell in counts if cell not in MARKS and number(cell) is None]
-        numbers = sum(count for cell, count in counts.items() if cell not in MARKS and number(cell) is not None)
-        if numbers * 2 > sum(counts.values()) - sum(counts[mark] for mark in MARKS):
+        texts = [cell for cell in counts if cell not in MISSING and number(cell) is None]
+        numbers = sum(count for cell, count in counts.items() if cell not in MISSING and number(cell) is not None)
+        if numbers * 2 > sum(counts.values()) - sum(counts[mark] for mark in MISSING):
             found |= dict.fromkeys(text for text in texts if text in ODD_MARKS)
-    return (*MARKS, *found)
+    return (*MISSING, *found)
 
 
 def profile(name: str, cells: Sequence[str], marks: Collection[str]) -> Profile:

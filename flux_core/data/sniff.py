@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from flux_core.data.cells import number
+from flux_core.data.cells import MISSING, number
 from flux_core.data.files import MAX_BYTES, check_size, open_file
 from flux_core.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
 HEAD = 2**18  # bytes that are looked at,
 LINES = 3  # and lines behind them
-BLANK = ("", "NA", "NaN", "?")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
 
 def _is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Names are different texts; below them there are numbers, or other texts than the name."""
-    if len(set(first)) < len(first) or any(cell in BLANK or number(cell) is not None for cell in first):
+    if len(set(first)) < len(first) or any(cell in MISSING or number(cell) is not None for cell in first):
         return False
     if not below:
         return True
@@ -84,5 +83,5 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
 
 
 def _mostly_numbers(cells: Sequence[str]) -> bool:
-    present = [cell for cell in cells if cell not in BLANK]
+    present = [cell for cell in cells if cell not in MISSING]
     return sum(number(cell) is not None for cell in present) * 2 > len(present)

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.cells import Numbers, Place, looks_numeric, read_numbers
+from flux_core.data.cells import MISSING, Numbers, Place, looks_numeric, read_numbers
 from flux_core.data.columns import NumericColumn, require_present
-from flux_core.data.csv import MISSING, choose, lacking, misnamed
+from flux_core.data.csv import choose, lacking, misnamed
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
 from flux_core.data.kept import kept_dataset, question_about

@@ -16,9 +16,10 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
+from flux_core.data.cells import MISSING
 from flux_core.data.csv import choose
 from flux_core.data.files import MAX_BYTES
-from flux_core.data.profile import MARKS, Profile, Target, marks_of, profile, profile_target
+from flux_core.data.profile import Profile, Target, marks_of, profile, profile_target
 from flux_core.data.sniff import Dialect, sniff
 from flux_core.data.table import Table, read_table
 from flux_core.errors import DataError, SettingError
@@ -169,7 +170,7 @@ def _data(found: Examined, path: str) -> Lines:
     if ignored:
         yield "  ignore:", "nothing to learn from"
         yield from ((f"    - {quoted(column.name)}", column.words) for column in ignored)
-    if found.marks != MARKS:
+    if found.marks != MISSING:
         yield f"  missing: {json.dumps(list(found.marks))}", "cells that mean that the value is not known"
     if any(column.missing for column in found.used):
         yield "  on_missing: indicator", "the mean stands in, and one more column says so"

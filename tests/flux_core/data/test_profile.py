@@ -2,7 +2,8 @@
 
 import pytest
 
-from flux_core.data.profile import MARKS, marks_of, profile, profile_target
+from flux_core.data.cells import MISSING
+from flux_core.data.profile import marks_of, profile, profile_target
 
 ROWS = 100
 
@@ -29,17 +30,17 @@ ROWS = 100
     ],
 )
 def test_columns(cells, kind, words):
-    found = profile("a", cells, MARKS)
+    found = profile("a", cells, MISSING)
     assert found.kind == kind
     if words is not None:
         assert found.words == words
-    assert found.missing == sum(cell in MARKS for cell in cells)
+    assert found.missing == sum(cell in MISSING for cell in cells)
 
 
 def test_odd_marks_are_only_believed_between_numbers():
-    assert marks_of([["1", "null", "2", "-", "3", "4", "5"]]) == (*MARKS, "null", "-")
-    assert marks_of([["a", "None", "b"], ["none", "-", "."]]) == MARKS
-    assert marks_of([["1", "oops", "3"]]) == MARKS
+    assert marks_of([["1", "null", "2", "-", "3", "4", "5"]]) == (*MISSING, "null", "-")
+    assert marks_of([["a", "None", "b"], ["none", "-", "."]]) == MISSING
+    assert marks_of([["1", "oops", "3"]]) == MISSING
 
 
 @pytest.mark.parametrize(
@@ -55,16 +56,16 @@ def test_odd_marks_are_only_believed_between_numbers():
     ],
 )
 def test_targets(cells, task, declared):
-    found = profile_target(cells, MARKS)
+    found = profile_target(cells, MISSING)
     assert (found.task, found.declared) == (task, declared)
 
 
 def test_classes_are_counted():
-    found = profile_target([*["no"] * 75, *["yes"] * 25, "?"], MARKS)
+    found = profile_target([*["no"] * 75, *["yes"] * 25, "?"], MISSING)
     assert found.counts == (("no", 75), ("yes", 25))
     assert found.words == "2 classes: 'no' 75%, 'yes' 25%"
 
 
 @pytest.mark.parametrize("cells", [["a"] * 9, ["?"] * 9, [f"name {i}" for i in range(99)], ["a", "b", "c"]])
 def test_what_cannot_be_predicted(cells):
-    assert isinstance(profile_target(cells, MARKS), str)
+    assert isinstance(profile_target(cells, MISSING), str)

@@ -10,6 +10,7 @@ from pydantic import Field
 from fluxrun.spec.part import Column, Columns, Component, Count, File, NotNegative, Several, Share, Text
 
 MAX_BYTES = 4 * 2**30
+MISSING = ("", "NA", "NaN", "?")
 Task = Literal["classification", "regression"]
 
 
@@ -109,7 +110,7 @@ class Csv(Files):
     """Columns to leave out."""
     columns: dict[str, Literal["numeric", "categorical"]] | None = None
     """What a column holds, where its cells do not tell."""
-    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
+    missing: list[str] = Field(default_factory=lambda: list(MISSING))
     """Cells that mean that the value is not known."""
     on_missing: Literal["error", "mean", "median", "mode", "indicator"] = "error"
     """What stands in for them: an error, the column's mean, median or mode, or an indicator column beside the mean."""
@@ -146,7 +147,7 @@ class Windows(OneFile):
     """Whether the first line holds names; without one, columns are c0, c1, ..."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """The character between columns."""
-    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "?"])
+    missing: list[str] = Field(default_factory=lambda: list(MISSING))
     """Cells that mean that the value is not known, which a series may not have."""
     standardize: bool = True
     """Whether numbers, also those to forecast, are brought to mean 0 and deviation 1."""
