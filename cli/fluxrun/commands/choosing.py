@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fluxrun.commands.completing import complete_run
+
+if TYPE_CHECKING:
+    from fluxrun.jobs.select import Selection
 
 RUN_HELP = "A run's path, name, last, or best:METRIC."
 Where = Annotated[
@@ -30,3 +35,30 @@ ConfigOrRun = Annotated[
     ),
 ]
 SeveralRuns = Annotated[list[str] | None, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
+
+
+def choose(
+    runs: str,
+    which: Sequence[str] | None = None,
+    where: Sequence[str] | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+) -> Selection:
+    """The runs that the options mean; what may be meant otherwise goes to stderr. Raises as `select`."""
+    from fluxrun.jobs.select import select
+    from fluxrun.render.stream import say
+    from fluxrun.spec.text import visible
+
+    chosen = select(Path(runs), which or (), where or (), sort, top)
+    for note in chosen.notes:
+        say(f"note: {visible(note)}")
+    return chosen
+
+
+def none_chosen(runs: str, where: Sequence[str] | None) -> str:
+    """The line that says that there is no such run."""
+    from fluxrun.spec.text import visible
+
+    if not Path(runs).exists():
+        return f"no runs in {visible(runs)}: there is no such folder"
+    return f"no runs in {visible(runs)}" + (" meet the condition" if where else "")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from fluxrun.commands.answer import Json, one_form, print_json
-from fluxrun.commands.choosing import Csv, SeveralRuns, Sort, Top, Where
+from fluxrun.commands.choosing import Csv, SeveralRuns, Sort, Top, Where, choose, none_chosen
 from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
@@ -30,13 +29,12 @@ def compare(
 
     def work() -> int:
         from fluxrun.jobs.compare import compare as set_side_by_side
-        from fluxrun.jobs.select import select
         from fluxrun.render.numbers import grid, number, value
         from fluxrun.render.stream import say
         from fluxrun.render.table import csv_text
 
         one_form({"--json": as_json, "--csv": as_csv})
-        seen = set_side_by_side(select(Path(runs), which or (), where or (), sort, top).runs)
+        seen = set_side_by_side(choose(runs, which, where, sort, top).runs)
         if as_json:
             print_json(seen.to_json())
         elif as_csv:
@@ -46,7 +44,7 @@ def compare(
             ]
             sys.stdout.write(csv_text(["run", "status", *map(seen.names.full, seen.paths), *seen.metrics], rows))
         elif not seen.runs:
-            say(f"no runs in {runs}" + (" meet the condition" if where else ""))
+            say(none_chosen(runs, where))
         else:
             header = ["run", "status", *map(seen.names.short, seen.paths), *seen.metrics]
             lines = grid(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fluxrun.commands.answer import Json, one_form, print_json
-from fluxrun.commands.choosing import Csv, Sort, Top, Where
+from fluxrun.commands.choosing import Csv, Sort, Top, Where, choose, none_chosen
 from fluxrun.commands.guard import Debug, Runs, guard
 
 if TYPE_CHECKING:
@@ -35,11 +34,10 @@ def ls(
     """List the runs of a folder, oldest first, with their best metrics."""
 
     def work() -> int:
-        from fluxrun.jobs.select import select
         from fluxrun.render.stream import say
 
         one_form({"--json": as_json, "--csv": as_csv})
-        chosen = select(Path(runs), (), where or (), sort, top)
+        chosen = choose(runs, (), where, sort, top)
         if as_json:
             kept = ("name", "reason", "created", "epochs", "steps", "seconds", "best", "best_epoch", "final", "hash")
             rows = [
@@ -50,7 +48,7 @@ def ls(
         elif as_csv:
             sys.stdout.write(_csv(chosen))
         elif not chosen.runs:
-            say(f"no runs in {runs}" + (" meet the condition" if where else ""))
+            say(none_chosen(runs, where))
         else:
             print("\n".join(_table(chosen)))
         return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fluxrun.commands.answer import Json, print_json
-from fluxrun.commands.choosing import SeveralRuns, Where
+from fluxrun.commands.choosing import SeveralRuns, Where, choose, none_chosen
 from fluxrun.commands.guard import Debug, Runs, guard
 
 EXAMPLES = """Examples:\n
@@ -32,23 +31,23 @@ def rm(
     def work() -> int:
         from fluxrun.jobs.expect import UsageError
         from fluxrun.jobs.remove import remove, require_idle
-        from fluxrun.jobs.select import select
         from fluxrun.render.numbers import counted
         from fluxrun.render.stream import say
         from fluxrun.spec.text import visible
 
         if not which and not where:
             raise UsageError("rm: name runs, or choose them by --where")
-        found = select(Path(runs), which or (), where or ()).runs
+        found = choose(runs, which, where).runs
         require_idle(found)
         if found and not yes:
             if not sys.stdin.isatty():
                 raise UsageError("rm asks only on a terminal; --yes removes without asking")
             say("\n".join(visible(str(run.folder)) for run in found))
             if not _confirmed(f"remove {counted(len(found), 'run')}? [y/N] "):
+                say("nothing was removed")
                 found = []
         elif not found:
-            say(f"no runs in {runs} meet the condition")
+            say(none_chosen(runs, where))
         for run in found:
             remove(run)
             if not as_json:

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from fluxrun.jobs.expect import UsageError
-from fluxrun.jobs.where import matching
+from fluxrun.jobs.where import Condition, matching
 from fluxrun.store.listing import Run, find, runs
 from fluxrun.store.names import MISSING, Key, Names, UnknownName
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs, and the keys that they were chosen and sorted by."""
+    """The runs, the keys that they were chosen and sorted by, and what may be meant otherwise."""
 
     runs: list[Run]
     keys: tuple[Key, ...]
+    notes: tuple[str, ...] = ()
 
 
 def select(
@@ -38,17 +39,18 @@ def select(
     """
     found = _named(folder, which) if which else runs(folder)
     names = Names(found)
-    keys: list[Key] = []
-    for condition in where:
-        found, more = matching(found, condition, names)
-        keys += more
+    conditions = [Condition(text, names) for text in where]
+    for condition in conditions:
+        found = matching(found, condition)
+    keys = [key for condition in conditions for key in condition.keys]
+    notes = tuple(note for condition in conditions for note in condition.notes)
     if sort is not None and names.runs:
         key = _key(sort, names)
         keys = [*keys, key]
         found = _sorted(found, key, key.descending != sort.startswith("-"))
     if top is not None:
         found = found[-top:] if sort is None else found[:top]
-    return Selection(found, tuple({key.name: key for key in keys}.values()))
+    return Selection(found, tuple({key.name: key for key in keys}.values()), notes)
 
 
 def _named(folder: Path, which: Sequence[str]) -> list[Run]:

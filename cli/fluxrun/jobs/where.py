@@ -3,8 +3,8 @@
     text ──ast.parse──▶ and, or, not, == != < <= > >=, in, names, numbers, texts ──▶ a function of a run
                         └── anything else is an error at its place; nothing is ever evaluated as Python
 
-A name is one that `Names` knows; a word that is none is text where the other side has it as a value. A run without the
-value meets no comparison but `== null`.
+A name is one that `Names` knows. A word that a name is compared with by == or !=, or that stands in the list behind
+`in`, is a text, whatever runs there are. A run without the value meets no comparison but `== null`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fluxrun.store.listing import Run
 from fluxrun.store.names import MISSING, STATUSES, Key, Names, UnknownName
 
 Term = Callable[[Run], Any]
+SINGLE = re.compile(r"'[^']*'|\"[^\"]*\"|[=!<>]=|(=)")
 TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9][\w.]*|[A-Za-z_][\w.]*")
 DOT = "\u00b7"  # may stand in a name of Python, so that `model.0.affine.out` is one
 WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
@@ -42,6 +43,7 @@ class Condition:
         text = re.sub(r"\s", " ", text.strip())
         self.names = names
         self.keys: list[Key] = []  # what it asks for, in the order of the text
+        self.notes: list[str] = []  # what may be meant otherwise
         self.source = Source("--where", text, one_line=True)
         # the dots of a name, and nothing in quotes, become a letter: every character stays in its place
         dotted = TOKEN.sub(lambda m: m[0].replace(".", DOT) if m[0][0].isalpha() or m[0][0] == "_" else m[0], text)
@@ -52,6 +54,8 @@ class Condition:
                 tree = ast.parse(self.encoded, mode="eval")
             self.holds: Callable[[Run], bool] = self._truth(tree.body)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            if single := next((found for found in SINGLE.finditer(text) if found[1]), None):
+                raise self._error(*single.span(), "'=' compares nothing", "write ==") from None
             column = (getattr(error, "offset", None) or 1) - 1
             raise self._error(column, column + 1, "this is no condition", HINT) from None
 
@@ -79,7 +83,7 @@ class Condition:
         def holds(run: Run) -> bool:
             value = term(run)
             if not (isinstance(value, bool) or value is MISSING or value is None):
-                raise self._refused(node, f"{node.id.replace(DOT, '.')} is {_kind(value)}: compare it with something")
+                raise self._refused(node, f"{self._text(node)} is {_kind(value)}: compare it with something")
             return value is True
 
         return holds
@@ -93,8 +97,11 @@ class Condition:
 
     def _link(self, left: ast.expr, kind: ast.cmpop, right: ast.expr) -> Callable[[Run], bool]:
         """One comparison of two operands."""
-        a, b = self._term(left, right), self._term(right, left)
-        if isinstance(kind, ast.Eq | ast.NotEq):
+        equal = isinstance(kind, ast.Eq | ast.NotEq)
+        listed = isinstance(kind, ast.In | ast.NotIn) and not isinstance(right, ast.Name)
+        a = self._term(left)
+        b = self._term(right, left if isinstance(left, ast.Name) and (equal or listed) else None)
+        if equal:
             wanted = isinstance(kind, ast.Eq)
             return lambda run: _equal(a(run), b(run), wanted)
         if isinstance(kind, ast.In | ast.NotIn):
@@ -114,8 +121,8 @@ class Condition:
 
         return ordered
 
-    def _term(self, node: ast.expr, other: ast.expr | None = None) -> Term:
-        """The value of an operand; `other` is the operand on the other side."""
+    def _term(self, node: ast.expr, of: ast.Name | None = None) -> Term:
+        """The value of an operand; with `of`, a word is a text that this name may have."""
         match node:
             case ast.Constant(value=bool() | int() | float() | str() | None as value):
                 return lambda run: value
@@ -123,14 +130,14 @@ class Condition:
                 negative = -value
                 return lambda run: negative
             case ast.Tuple() | ast.List():
-                items = [self._term(item, other) for item in node.elts]
+                items = [self._term(item, of) for item in node.elts]
                 return lambda run: [item(run) for item in items]
             case ast.Name():
-                return self._name(node, other)
+                return self._name(node) if of is None else self._word(node, of)
         raise self._refused(node, "here belongs a name, a number or a 'text'")
 
-    def _name(self, node: ast.Name, other: ast.expr | None) -> Term:
-        name = node.id.replace(DOT, ".")
+    def _name(self, node: ast.Name) -> Term:
+        name = self._text(node)
         if name in WORDS:
             return lambda run: WORDS[name]
         if not self.names.runs:
@@ -138,25 +145,40 @@ class Condition:
         try:
             key = self.names.key(name)
         except UnknownName as error:
-            if name in self._values(other):
-                return lambda run: name
-            hint = near(name, self._values(other)) or error.hint
-            raise self._error(*self._columns(node), str(error), hint) from None
+            raise self._error(*self._columns(node), str(error), error.hint) from None
         self.keys.append(key)
         return key.of
 
-    def _values(self, other: ast.expr | None) -> set[str]:
-        """The texts that the other operand has in some run: what an unquoted word may be."""
-        if not isinstance(other, ast.Name):
-            return set()
-        name = other.id.replace(DOT, ".")
+    def _word(self, node: ast.Name, of: ast.Name) -> Term:
+        """A text without quotes; where no run has it there, a note says what may be meant."""
+        text = self._text(node)
+        if text in WORDS:
+            return lambda run: WORDS[text]
+        asked = self._text(of)
+        values = self._values(asked)
+        if self.names.runs and text not in values:
+            meant = f"{text} is a text here, not the value of this name" if self._is_known(text) else near(text, values)
+            if meant:
+                self.notes.append(f"no run has {text!r} as its {asked}; {meant}")
+        return lambda run: text
+
+    def _values(self, name: str) -> set[str]:
+        """The texts that a name stands for in some run."""
         if name == "status":
             return set(STATUSES)
+        return {value for run in self.names.runs if isinstance(value := self.names.key(name).of(run), str)}
+
+    def _is_known(self, name: str) -> bool:
         try:
-            key = self.names.key(name)
+            self.names.key(name)
         except UnknownName:
-            return set()
-        return {value for run in self.names.runs if isinstance(value := key.of(run), str)}
+            return False
+        return True
+
+    def _text(self, node: ast.Name) -> str:
+        """A name as it was written: Python takes some letters for others."""
+        start, end = self._columns(node)
+        return self.source.text[start:end]
 
     def _refused(self, node: ast.expr, message: str, hint: str = HINT) -> SpecError:
         return self._error(*self._columns(node), message, hint)
@@ -171,10 +193,9 @@ class Condition:
         return SpecError([Problem(Place(self.source, 0, start, end), message, hint)])
 
 
-def matching(runs: Sequence[Run], text: str, names: Names) -> tuple[list[Run], list[Key]]:
-    """The runs that meet a condition, and what it asks for. Raises SpecError."""
-    condition = Condition(text, names)
-    return [run for run in runs if condition.holds(run)], condition.keys
+def matching(runs: Sequence[Run], condition: Condition) -> list[Run]:
+    """The runs that meet a condition. Raises SpecError where what is compared has no order."""
+    return [run for run in runs if condition.holds(run)]
 
 
 def _equal(a: Any, b: Any, wanted: bool) -> bool:

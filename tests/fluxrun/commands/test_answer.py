@@ -266,6 +266,7 @@ def test_what_is_not_removed_is_not_named(cli, monkeypatch):
     monkeypatch.setattr("fluxrun.commands.rm.sys", SimpleNamespace(stdin=terminal, stderr=sys.stderr))
     done = cli("rm small --runs kept --json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"version": 1, "removed": []})
+    assert done.stderr.endswith("nothing was removed\n")
     assert Path("kept/small/run.json").exists()
 
 

@@ -126,7 +126,7 @@ def test_show_without_the_data(cli, folder):
 
 
 def test_ls(cli, folder):
-    assert cli("ls").stderr == "no runs in runs\n"
+    assert cli("ls").stderr == "no runs in runs: there is no such folder\n"
     run = cli("train", "small.yaml").stdout.strip().removeprefix("runs/")
     lines = cli("ls").stdout.splitlines()
     assert lines[0].split() == ["run", "status", "epochs", "time", "best"]

@@ -15,6 +15,7 @@ import pytest
 
 from fluxrun import exits
 from fluxrun.commands import compare, diff, ls, resume, rm
+from fluxrun.store.hold import held
 
 HASH = "0123456789abcdef" * 4
 
@@ -133,7 +134,7 @@ def test_ls_of_nothing(cli, three):
     done = cli("ls", "--where", "seed==7")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in runs meet the condition\n")
     done = cli("ls", "--runs", "none", "--where", "anything<3", "--sort", "anything")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in none meet the condition\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no runs in none: there is no such folder\n")
 
 
 COMMANDS = ("ls", "compare", "rm --where seed==0", "diff last last", "show last", "evaluate last", "resume last")
@@ -154,12 +155,21 @@ def test_an_empty_variable_is_none(cli, three):
     assert "runs/" in cli("ls", "--csv", env={"FLUXRUN_RUNS": ""}).stdout
 
 
+def test_a_word_is_a_text_whatever_runs_there_are(cli, three):
+    done = cli("ls", "--where", "name==zzz")
+    assert (done.exit_code, done.stderr) == (0, "no runs in runs meet the condition\n")
+    done = cli("rm", "--where", "status==finised", "-y")
+    note = "note: no run has 'finised' as its status; did you mean 'finished'?\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", note + "no runs in runs meet the condition\n")
+
+
 WRONG = [
     (["ls", "--where", "seeed<1"], exits.USAGE, "did you mean 'seed'?"),
     (["ls", "--where", "out<1"], exits.USAGE, "write one of: model.0.affine.out, model.2.affine.out"),
     (["ls", "--sort", "valid.los"], exits.USAGE, "--sort 'valid.los': no run has a value 'valid.los'; did you mean"),
     (["ls", "--top", "0"], exits.USAGE, "--top"),
     (["compare", "a-1", "a-9"], exits.NO_INPUT, "did you mean 'a-3'?"),
+    (["ls", "--where", "status=finished"], exits.USAGE, "write =="),
     (["diff", "a-1"], exits.USAGE, "Missing argument 'RUN'"),
     (["diff", "a-1", "b"], exits.NO_INPUT, "no run in runs is called 'b'"),
     (["rm"], exits.USAGE, "name runs, or choose them by --where"),
@@ -210,7 +220,7 @@ def test_compare_shows_what_differs(cli, three):
     rows = list(csv.reader(io.StringIO(cli("compare", "--csv", "a-1").stdout)))
     metrics = ["train.loss", "valid.loss", "valid.accuracy"]
     assert rows == [["run", "status", *metrics], ["runs/a-1", "finished", "0.15", "0.3", "0.7"]]
-    assert cli("compare", "--runs", "none").stderr == "no runs in none\n"
+    assert cli("compare", "--runs", "none").stderr == "no runs in none: there is no such folder\n"
 
 
 def test_compare_tells_a_loss_from_a_metric_of_its_name(cli, three):
@@ -273,12 +283,14 @@ def test_rm_removes_what_is_named_or_meant(cli, three):
 
 def test_rm_leaves_a_running_run_and_all_others(cli, three):
     put(three, "a-9", 0.1, 0.9, status="running", pid=os.getpid(), host=socket.gethostname())
-    done = cli("rm", "a-1", "a-9", "--yes")
+    with held(three / "a-9"):
+        done = cli("rm", "a-1", "a-9", "--yes")
     assert (done.exit_code, "is going on elsewhere" in done.stderr, done.stdout) == (exits.CANNOT_CREATE, True, "")
     (three / "link").symlink_to(three / "a-1")
     done = cli("rm", "link", "--yes")
     assert (done.exit_code, "is a link to a run" in done.stderr) == (exits.USAGE, True)
     assert len(list(three.iterdir())) == 5
+    assert cli("rm", "a-9", "--yes").exit_code == 0, "that its process number is taken again says nothing"
 
 
 def test_rm_that_was_broken_off_leaves_no_half_run(cli, three, monkeypatch):
