@@ -5,6 +5,7 @@
     append             whole lines or nothing: a failed append is cut off again
     cut                the end of a file goes, what stays was never touched
     locked             one process at a time; the others wait, or are told
+    is_locked          whether there is such a process now
     make_directory     an atomic claim: of many callers one wins, the others get FileExistsError
 
 Every call to the operating system goes through `disk`, so that a test can make the N-th one fail. A failed
@@ -18,12 +19,14 @@ import errno
 import fcntl
 import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # some network and FUSE file systems sync names by themselves and refuse to be asked
 NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOTSUP)
+ASKING_SECONDS = 0.02  # much longer than a process holds a lock that only asks whether another one does
 
 _count = itertools.count()
 
@@ -172,8 +175,30 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     """
     file = disk.open(Path(path), os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            time.sleep(ASKING_SECONDS)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    finally:
+        os.close(file)
+
+
+def is_locked(path: str | Path) -> bool:
+    """Whether a process, this one included, holds the lock file `path`; nobody holds one that is not there.
+
+    Raises OSError where it cannot be read, or the file system has no locks.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
     finally:
         os.close(file)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flux_core import fsio
-from flux_core.fsio import append, cut, ensure_directory, locked, make_directory, write_atomically
+from flux_core.fsio import append, cut, ensure_directory, is_locked, locked, make_directory, write_atomically
 
 OPERATIONS = [name for name in vars(fsio.Disk) if not name.startswith("_")]
 CLEANING = ("unlink", "truncate", "rmdir")  # what runs only after a failure
@@ -306,8 +306,11 @@ def test_a_lock_lets_one_in_at_a_time_and_goes_with_its_process(tmp_path):
         "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    assert not is_locked(path)
+    assert not path.exists(), "asking makes no file"
     with holder, ThreadPoolExecutor() as pool:
         assert holder.stdout.readline() == "held\n"
+        assert is_locked(path)
         waiting = pool.submit(lambda: locked(path).__enter__())
         with pytest.raises(TimeoutError):
             waiting.result(timeout=0.2)
@@ -315,3 +318,17 @@ def test_a_lock_lets_one_in_at_a_time_and_goes_with_its_process(tmp_path):
             pass
         holder.kill()
         waiting.result(timeout=20)
+
+
+def test_who_only_asks_for_a_lock_is_in_nobodys_way(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    with locked(path):
+        assert is_locked(path)
+    path.chmod(0o444)
+    asking, moments = os.open(path, os.O_RDONLY), []
+    fsio.fcntl.flock(asking, fsio.fcntl.LOCK_SH)
+    monkeypatch.setattr(fsio.time, "sleep", lambda seconds: (moments.append(seconds), os.close(asking)))
+    assert not is_locked(path), "two who ask see each other not"
+    path.chmod(0o644)
+    with locked(path, wait=False):
+        assert moments == [fsio.ASKING_SECONDS]

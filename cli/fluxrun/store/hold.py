@@ -17,7 +17,7 @@ from pathlib import Path
 from flux_core import fsio
 from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import RunFolderError
-from fluxrun.store.listing import read_run
+from fluxrun.store.listing import LOCK, read_run
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -36,7 +36,7 @@ def held(folder: Path) -> Iterator[None]:
     """The right to write into a run's folder. Raises RunBusy, RunFolderError where nobody can have it."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(fsio.locked(folder / "events.jsonl", wait=False))
+            stack.enter_context(fsio.locked(folder / LOCK, wait=False))
         except BlockingIOError:
             raise RunBusy(folder) from None
         except OSError as error:

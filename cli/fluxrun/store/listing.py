@@ -16,9 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flux_core import fsio
 from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import NoSuchRun
 
+LOCK = "events.jsonl"  # it is there from the first moment, and is never replaced
 COUNTS = ("pid", "format", "epochs", "steps", "best_epoch", "seconds")
 KINDS: dict[str, type] = {  # of the other values of a record
     **dict.fromkeys(("status", "reason", "created", "host", "hash", "cpu"), str),
@@ -40,13 +42,24 @@ class Run:
     def name(self) -> str:
         return self.folder.name
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The recorded status; a run whose process is gone was interrupted, whatever it says itself."""
         status = self.values.get("status")
-        if status == "running" and process_alive(*self.process) is False:
+        if status == "running" and not self._goes_on():
             return "interrupted"
         return status if isinstance(status, str) else "failed"
+
+    def _goes_on(self) -> bool:
+        """Whether somebody writes to it: who does holds its lock, and numbers of processes are used again.
+
+        A lock that is free says nothing of another host, which may not see those of this one.
+        """
+        alive = process_alive(*self.process)
+        try:
+            return fsio.is_locked(self.folder / LOCK) or alive is None
+        except OSError:  # no locks here, or no right to ask
+            return alive is not False
 
     @property
     def process(self) -> tuple[str, int]:

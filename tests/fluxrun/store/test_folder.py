@@ -1,7 +1,6 @@
 """Run folders are claimed by one process each, and are found again."""
 
 import json
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flux_core.training.metrics import METRICS
-from fluxrun.store.environment import process_alive
 from fluxrun.store.folder import NoSuchRun, RunFolderError, claim, next_folder
 from fluxrun.store.listing import HIGHER_IS_BETTER, find, runs
 
@@ -65,22 +63,6 @@ def test_runs_are_listed_by_their_start_and_rubbish_is_not(tmp_path):
         (tmp_path / name / "run.json").write_text(text)
     assert [run.name for run in runs(tmp_path)] == ["early", "late"]
     assert runs(tmp_path / "none") == []
-
-
-def test_a_running_run_whose_process_is_gone_was_interrupted(tmp_path):
-    import socket
-
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    put(tmp_path, "gone", status="running", pid=ended.pid, host=socket.gethostname())
-    put(tmp_path, "here", status="running", pid=os.getpid(), host=socket.gethostname())
-    put(tmp_path, "afar", status="running", pid=ended.pid, host="elsewhere")
-    assert {run.name: run.status for run in runs(tmp_path)} == {
-        "gone": "interrupted",
-        "here": "running",
-        "afar": "running",
-    }
-    assert process_alive("elsewhere", 1) is None
 
 
 def test_a_run_by_path_name_last_and_best(tmp_path):

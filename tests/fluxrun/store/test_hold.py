@@ -12,6 +12,7 @@ import pytest
 from flux_core import fsio
 from fluxrun.store.folder import RunFolderError
 from fluxrun.store.hold import RunBusy, arranged, held
+from fluxrun.store.listing import read_run
 
 HOLD = "import sys, time; from pathlib import Path; from fluxrun.store.hold import held\n"
 HOLD += "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -43,6 +44,25 @@ def test_it_goes_with_its_process(run):
         pass
 
 
+def status(run):
+    return read_run(run).status
+
+
+def test_who_holds_it_runs_whatever_number_the_record_names(run):
+    """Numbers of processes are used again: those of a living one say nothing."""
+    mine = {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    (run / "run.json").write_text(json.dumps(mine))
+    assert status(run) == "interrupted"
+    with held(run):
+        assert status(run) == "running"
+        (run / "run.json").write_text(json.dumps(mine | {"pid": 2**22 + 1}))
+        assert status(run) == "running"
+        (run / "run.json").write_text(json.dumps(mine | {"host": "elsewhere", "status": "failed"}))
+        assert status(run) == "failed"
+    (run / "run.json").write_text(json.dumps(mine | {"host": "elsewhere"}))
+    assert status(run) == "running", "its host may not see our locks"
+
+
 def test_an_error_inside_goes_on_its_way(run):
     with pytest.raises(BlockingIOError), held(run):
         raise BlockingIOError
@@ -57,10 +77,12 @@ def test_without_locks_the_record_decides(run, monkeypatch):
         pass
     mine = {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
     (run / "run.json").write_text(json.dumps(mine))
+    assert status(run) == "running"
     with pytest.raises(RunBusy), held(run):
         pass
     for ended in ({"pid": 2**22 + 1}, {"status": "interrupted"}):
         (run / "run.json").write_text(json.dumps(mine | ended))
+        assert status(run) == "interrupted"
         with held(run):
             pass
     with arranged(run.parent):
