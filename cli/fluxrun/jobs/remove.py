@@ -18,10 +18,15 @@ TRASH = ".trash-"
 
 
 def require_idle(found: Sequence[Run]) -> None:
-    """Raise RunBusy if a run is going on, UsageError for one that lies elsewhere."""
+    """Raise RunBusy if a run is going on, UsageError for one that lies elsewhere or that one stands in."""
+    here = Path.cwd()
     for run in found:
         if run.folder.is_symlink():
             raise UsageError(f"{run.folder} is a link to a run; remove the run itself, or the link with rm")
+        if here.is_relative_to(run.folder.resolve()):
+            raise UsageError(
+                f"{run.folder} holds the present directory; leave it first: cd {run.folder.resolve().parent}"
+            )
         if run.status == "running":
             raise RunBusy(run.folder)
 

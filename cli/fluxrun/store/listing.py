@@ -139,14 +139,17 @@ def find(folder: Path, which: str, what: str = "run") -> Run:
     from fluxrun.spec.problems import near
 
     for candidate in (Path(which), folder / which):
-        if which and "\0" not in which and _is_folder(candidate) and (run := read_run(candidate)):
+        if which and "\0" not in which and _is_folder(candidate) and (run := read_run(_named(candidate))):
             return run
     known = runs(folder)
     if which == "last" or which.startswith("best:"):
         if not known:
             raise NoSuchRun(f"there are no runs in {folder}")
         return known[-1] if which == "last" else _best(known, which.removeprefix("best:"))
-    hint = near(which, [run.name for run in known])
+    if Path(which).is_file():
+        raise NoSuchRun(f"{which}: this is a file, and a run is expected: its folder, its name, last, or best:METRIC")
+    own = [run.name for run in known if which and which in (run.values.get("name"), run.name[: len(which)])]
+    hint = f"did you mean {own[-1]!r}?" if own else near(which, [run.name for run in known])
     raise NoSuchRun(f"no {what} in {folder} is called {which!r}" + (f"; {hint}" if hint else ""))
 
 
@@ -165,6 +168,11 @@ def _best(known: list[Run], metric: str) -> Run:
         raise NoSuchRun(f"no run has a metric {metric!r}; {hint}")
     sign = 1 if higher_is_better(metric) else -1
     return max(scored, key=lambda pair: sign * pair[0])[1]
+
+
+def _named(path: Path) -> Path:
+    """A path that ends in a name: `.` and `..` have one as well."""
+    return path.resolve() if path.name in ("", "..") else path
 
 
 def _is_folder(path: Path) -> bool:

@@ -293,6 +293,23 @@ def test_rm_leaves_a_running_run_and_all_others(cli, three):
     assert cli("rm", "a-9", "--yes").exit_code == 0, "that its process number is taken again says nothing"
 
 
+@pytest.mark.parametrize(("inside", "which"), [("", "."), ("checkpoints", ".."), ("checkpoints", "a-1"), ("", "a-1")])
+def test_rm_leaves_the_folder_that_one_stands_in(cli, three, monkeypatch, inside, which):
+    monkeypatch.chdir(three / "a-1" / inside)
+    done = cli("rm", which, "--runs", three, "--yes")
+    assert (done.exit_code, done.stdout) == (exits.USAGE, "")
+    assert done.stderr == f"error: {three}/a-1 holds the present directory; leave it first: cd {three}\n"
+    assert cli("rm", "../a-2" if not inside else "../../a-2", "--yes").exit_code == 0
+    assert sorted(path.name for path in three.iterdir()) == ["a-1", "a-3"]
+
+
+def test_a_run_may_be_the_present_directory(cli, three, monkeypatch):
+    monkeypatch.chdir(three / "a-1")
+    assert names(cli("compare", ".", "../a-2")) == ["a-1", "a-2"]
+    monkeypatch.chdir(three / "a-1" / "checkpoints")
+    assert names(cli("compare", "..", "../../a-2")) == ["a-1", "a-2"]
+
+
 def test_rm_that_was_broken_off_leaves_no_half_run(cli, three, monkeypatch):
     monkeypatch.setattr(
         "fluxrun.jobs.remove.shutil.rmtree", lambda *a, **k: (_ for _ in ()).throw(OSError(5, "broken"))
