@@ -117,7 +117,8 @@ def section(
         instance = schema.model_validate(values)
     except ValidationError as error:
         for finding in error.errors(include_url=False, include_context=True):
-            if finding["input"] is not FAILED and not (finding["type"] == "missing" and finding["loc"][-1] in meant):
+            excused = finding["type"] == "missing" and (problems.lacking or finding["loc"][-1] in meant)
+            if finding["input"] is not FAILED and not excused:
                 translate(finding, node, path, problems, above or node.place)
         return FAILED
     return instance if len(problems.found) == before else FAILED
@@ -199,7 +200,8 @@ def _source(node: Node, path: str, problems: Problems, rows: Rows, key: Place) -
         return FAILED
     entry = node.entries.get("source")
     if entry is None:
-        problems.add(key, f"missing key 'source' in {path}", f"one of {listing(CATALOG['source'])}")
+        if not problems.lacking:
+            problems.add(key, f"missing key 'source' in {path}", f"one of {listing(CATALOG['source'])}")
         return FAILED
     name = plain(entry.node)
     row = _row("source", name, entry.node.place, problems, rows)

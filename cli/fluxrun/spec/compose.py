@@ -33,7 +33,10 @@ def compose(tree: Node, problems: Problems, seen: tuple[str, ...], bases: list[t
     entry = tree.entries["extends"]
     rest = Mapping(MappingProxyType({k: v for k, v in tree.entries.items() if k != "extends"}), tree.place)
     base = _base(entry, problems, seen, bases)
-    return rest if base is None else merge(base, rest)
+    if base is None:
+        problems.lacking = True
+        return rest
+    return merge(base, rest)
 
 
 def merge(base: Node, top: Node, inside: Inside = ROOT) -> Node:

@@ -40,9 +40,10 @@ class SpecError(FluxError):
 
 @dataclass
 class Problems:
-    """A growing list of problems."""
+    """A growing list of problems; while `lacking`, a part of the spec could not be read, and nothing is called missing."""
 
     found: list[Problem] = field(default_factory=list)
+    lacking: bool = False
 
     def add(
         self, place: Place, message: str, hint: str | None = None, *, notes: Iterable[tuple[Place, str]] = ()

@@ -77,8 +77,10 @@ def test_files_that_cannot_be_extended(folder, text, message):
     (folder / "broken.yaml").write_text("a: b: c")
     (folder / "bytes.yaml").write_bytes(b"a: \xff")
     with pytest.raises(SpecError) as caught:
-        loaded(folder, text)
+        loaded(folder, text + "\ntrain: {epoch: 1}")
     assert message in str(caught.value)
+    assert "missing" not in str(caught.value), "it may stand in what could not be read"
+    assert "unknown key 'epoch'" in str(caught.value)
 
 
 def test_a_tower_has_ten_storeys_at_most(folder):

@@ -42,6 +42,7 @@ BEYOND = {
     "nets_states",
     "nets_tuple",
     "nets_tuple_on",
+    "nets_two_inputs",
     "nets_unknown_words",
     "nets_unpack",
     "nets_unused",

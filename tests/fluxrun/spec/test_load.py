@@ -130,14 +130,18 @@ def test_problems_for_programs(folder):
     }
     assert second["column"] == 6
     assert as_github(caught.value.problems).splitlines()[0] == (
-        "::error file=--set #1,line=1,col=7,endColumn=12::unknown key 'epoch' in train: did you mean 'epochs'?"
+        "::error::--set #1, column 7: unknown key 'epoch' in train: did you mean 'epochs'?"
     )
 
 
 def test_annotations_cannot_be_broken_out_of(folder):
     with pytest.raises(SpecError) as caught:
         load("small.yaml", ['"a%0A::b,c:d"=1', '{"x\\ny": 1}=2'])
-    assert all(line.startswith("::error file=") for line in as_github(caught.value.problems).splitlines())
+    assert all(line.startswith("::error::--set #") for line in as_github(caught.value.problems).splitlines())
+    (folder / "a,b:c.yaml").write_text('"x%0A\\n::error::": 1\n')
+    with pytest.raises(SpecError) as caught:
+        load("a,b:c.yaml")
+    assert all(line.startswith("::error file=a%2Cb%3Ac.yaml,") for line in as_github(caught.value.problems).splitlines())
 
 
 OWN_FILES = [  # data whose splits have files of their own, in the place of `path`
