@@ -40,7 +40,7 @@ class SpecError(FluxError):
 
 @dataclass
 class Problems:
-    """A growing list of problems; while `lacking`, a part of the spec could not be read, and nothing is called missing."""
+    """A growing list of problems; once a part of the spec could not be read it is `lacking`: nothing is missing."""
 
     found: list[Problem] = field(default_factory=list)
     lacking: bool = False

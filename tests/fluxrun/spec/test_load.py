@@ -141,7 +141,8 @@ def test_annotations_cannot_be_broken_out_of(folder):
     (folder / "a,b:c.yaml").write_text('"x%0A\\n::error::": 1\n')
     with pytest.raises(SpecError) as caught:
         load("a,b:c.yaml")
-    assert all(line.startswith("::error file=a%2Cb%3Ac.yaml,") for line in as_github(caught.value.problems).splitlines())
+    written = as_github(caught.value.problems).splitlines()
+    assert all(line.startswith("::error file=a%2Cb%3Ac.yaml,") for line in written)
 
 
 OWN_FILES = [  # data whose splits have files of their own, in the place of `path`
