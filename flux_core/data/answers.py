@@ -16,10 +16,12 @@ from flux_core.data.preprocessing import Preprocessing, check_finite
 from flux_core.errors import DataError
 
 
-def answers(values: NDArray[Any], preprocessing: Preprocessing, place: Place) -> NDArray[Any]:
+def answers(values: NDArray[Any], preprocessing: Preprocessing, place: Place, targets: int) -> NDArray[Any]:
     """`values` (rows,) or (rows, targets), text or numbers, as y: int64 (rows,) or float32 (rows, targets).
 
-    >>> answers(np.array(["b", "a"]), Preprocessing(classes=("a", "b")), Place()).tolist()
+    A model of numbers gives so many `targets`.
+
+    >>> answers(np.array(["b", "a"]), Preprocessing(classes=("a", "b")), Place(), 2).tolist()
     [1, 0]
 
     Raises DataError for a class that the model does not know, and for what is no finite number.
@@ -30,13 +32,14 @@ def answers(values: NDArray[Any], preprocessing: Preprocessing, place: Place) ->
         raise DataError("the target holds text, the model gives numbers", file=place.file, column=place.column)
     numbers = values.astype(np.float64).reshape(len(values), -1)
     check_finite(numbers, place.file, place.column)
-    scale = preprocessing.targets
-    if scale is not None and scale.mean.shape not in ((), numbers.shape[1:]):
+    if numbers.shape[1] != targets:
+        count = numbers.shape[1]
         raise DataError(
-            f"there are {numbers.shape[1]} targets, the model gives {scale.mean.size}",
+            f"there {'is' if count == 1 else 'are'} {count} target{'s' * (count != 1)}, the model gives {targets}",
             file=place.file,
             column=place.column,
         )
+    scale = preprocessing.targets
     return numbers.astype(np.float32) if scale is None else scale.apply(numbers)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import Part
 from flux_core.data.table import Table, read_table
 from flux_core.errors import ColumnError, DataError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
 
 Kind = Literal["numeric", "categorical"]
 FORMAT = 2  # goes up when the same table begins to mean other values
@@ -136,6 +139,26 @@ class CsvSource:
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
         return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:])
+
+    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
+        """The rows of another table, which need not have the target."""
+        return self._new(path, preprocessing)[1]
+
+    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The rows that have a target."""
+        from flux_core.data.new import of_this_file
+        from flux_core.data.new_tables import answered_rows
+
+        table, new = self._new(path, preprocessing)
+        with of_this_file():
+            target = choose(table, self.target, "target")
+        return answered_rows(new, table, target, preprocessing, gives)
+
+    def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:
+        from flux_core.data.new_tables import new_rows, new_table
+
+        table = new_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+        return table, new_rows(table, preprocessing, header=self.header, delimiter=self.delimiter)
 
     def _paths(self) -> dict[Part, Path]:
         return part_files(self.path, self.train_path, self.valid_path, self.test_path)

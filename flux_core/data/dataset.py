@@ -2,16 +2,17 @@
 
     Source ──load(seed)──▶ Dataset ── train, valid, test: Examples(x, y, rows)
       │                       └────── preprocessing: how new rows become x, and y the units of the file
-      └──peek()──▶ Peek: the shape of one example, before anything is trained
+      ├──peek()──▶ Peek: the shape of one example, before anything is trained
+      └──read_new(path), read_answered(path): a file that a trained model has never seen
 
-A source is any object with the three methods of `Source`; its constructor arguments are the keys of `data` in a spec.
+A source is any object with the methods of `Source`; its constructor arguments are the keys of `data` in a spec.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from flux_core.data.cells import Place
 from flux_core.data.lengths import checked_lengths, real_steps
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import DataError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
 
 Task = Literal["classification", "regression"]
 STRETCH = 2**20  # rows of an order that are looked up at once
@@ -179,3 +183,14 @@ class Source(Protocol):
 
     def peek(self, *, seed: int = 0, task: Task | None = None) -> Peek:
         """What `load` with the same arguments would give, as cheaply as possible."""
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes an array or a text may have, whatever a file claims."""
+
+    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
+        """A new file as the input of a model that was trained on this source; raises MissingFile, DataError with
+        file, row and column, SettingError for a kind of file that the model cannot take."""
+
+    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The rows of a new file that have an answer, as the only split; raises as `read_new`."""

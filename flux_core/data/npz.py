@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,13 @@ from flux_core.data.lengths import (
     is_stepwise,
     real_steps,
 )
+from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.raw import Raw
 from flux_core.data.split import Part
 from flux_core.errors import ColumnError, DataError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,20 @@ class NpzSource:
             task=targets.task,
             target_shape=targets.values["train"].shape[1:],
             lengths=self.lengths is not None,
+        )
+
+    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
+        """The examples of an archive, a .npy or an idx file."""
+        from flux_core.data.new_arrays import new_arrays
+
+        return new_arrays(path, preprocessing, x=self.features, lengths=self.lengths, limit=self.max_bytes)
+
+    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The examples of an archive with its targets."""
+        from flux_core.data.new_arrays import answered_arrays
+
+        return answered_arrays(
+            self.read_new(path, preprocessing), preprocessing, gives, y=self.target, limit=self.max_bytes
         )
 
     def _raw(self, path: Path, lengths: NDArray[np.int64] | None) -> Raw:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import PARTS, Part, contiguous, unused
 from flux_core.data.vocabulary import Codes, Unit, Vocabulary, codes_of
 from flux_core.errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -100,6 +104,35 @@ class TextSource:
         symbols = len(data.classes)
         return Peek((self.steps,), "int64", symbols, "classification", (self.steps,), vocabulary=symbols)
 
+    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
+        """The symbols of another text, x (symbols,), or of several whose names a pattern stands for.
+
+        Raises MissingFile, DataError with line and column for a character that the model has never seen.
+        """
+        from flux_core.data.new import NewData, Symbols
+
+        vocabulary, pieces, size = preprocessing.vocabulary, [], 0
+        assert vocabulary is not None, "a model of text has a vocabulary"
+        for file in matching(path):
+            data = _bytes(file, size, self.max_bytes)
+            size += len(data)
+            text = data.decode(errors="surrogateescape") if self.unit == "byte" else _decoded(data, file)
+            pieces.append(vocabulary.encode(text, file=file))
+        if not size:
+            raise DataError("there is no text in it", file=path)
+        ids = np.concatenate(pieces)
+        return NewData(path, ids, columns={"symbol": Symbols(ids, vocabulary.names)})
+
+    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The windows of another text; raises DataError also for one that is too short."""
+        vocabulary = preprocessing.vocabulary
+        assert vocabulary is not None, "a model of text has a vocabulary"
+        ids = self.read_new(path, preprocessing).x
+        if lack := self._lack(len(ids), "the text"):
+            raise DataError(lack, file=path)
+        train, classes = self._examples("train", ids), vocabulary.names
+        return Dataset(train, None, None, "classification", classes, (), preprocessing, streams=self.carry_state)
+
     def _paths(self) -> dict[Part, Paths]:
         return files_of_parts(self.path, self.train_path, self.valid_path, self.test_path)
 
@@ -127,32 +160,34 @@ class TextSource:
 
     def _examples(self, part: Part, ids: NDArray[np.int64]) -> Examples:
         """The windows of a split, in the order of minibatches."""
-        streams = self.batch_size if self.carry_state else 1
-        windows = (len(ids) - 1) // (streams * self.steps)  # of each stream
-        if windows < 1:
-            what = f"{streams} streams" if self.carry_state else "a window"
+        if lack := self._lack(len(ids), f"the {part} split"):
             raise SettingError(
-                f"the {part} split has {len(ids):,} symbol{'s' * (len(ids) != 1)}, too few for "
-                f"{what} of {self.steps:,} steps: {streams * self.steps + 1:,} are needed",
+                lack,
                 key="steps",
                 file=_first(self._paths().get(part) or self._paths()["train"]),
                 hint="lower data.steps or data.batch_size, or take more text",
             )
+        streams = self._streams
+        windows = (len(ids) - 1) // (streams * self.steps)  # of each stream
         end = streams * windows * self.steps
         x, y = (ids[shift : shift + end].reshape(-1, self.steps) for shift in (0, 1))
         order = np.arange(len(x)).reshape(streams, windows).T
         return Examples(x, y, None if streams == 1 else np.ascontiguousarray(order).reshape(-1))
 
+    @property
+    def _streams(self) -> int:
+        return self.batch_size if self.carry_state else 1
 
-def read_text(file: Path, unit: Unit, limit: int = MAX_BYTES) -> str:
-    """The text of a file as `Vocabulary.encode` takes it; of bytes, those that are no UTF-8 are surrogates.
-
-    Raises MissingFile, or DataError for an empty file and for characters that are no UTF-8.
-    """
-    data = _bytes(file, 0, limit)
-    if not data:
-        raise DataError("there is no text in it", file=file)
-    return data.decode(errors="surrogateescape") if unit == "byte" else _decoded(data, file)
+    def _lack(self, symbols: int, of: str) -> str | None:
+        """Why a text of so many symbols is too short, None for one that is not."""
+        needed = self._streams * self.steps + 1
+        if symbols >= needed:
+            return None
+        what = f"{self._streams} streams" if self.carry_state else "a window"
+        return (
+            f"{of} has {symbols:,} symbol{'s' * (symbols != 1)}, too few for {what} of {self.steps:,} steps: "
+            f"{needed:,} are needed"
+        )
 
 
 def _expanded(which: Paths) -> list[Path]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from flux_core.data.sliding import sliding
 from flux_core.data.split import PARTS, Part, contiguous, unused
 from flux_core.data.table import Table, read_table
 from flux_core.errors import ColumnError, DataError, SettingError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
 
 FORMAT = 1  # goes up when the same table begins to mean other values
 MISSING_HINT = "a series has a value in every row: fill it in, or leave the column out of data.columns"
@@ -124,6 +128,26 @@ class WindowsSource:
         """By loading: windows may be longer than the series."""
         data = self.load(seed=seed)
         return Peek(data.train.x.shape[1:], "float32", None, "regression", data.train.y.shape[1:])
+
+    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
+        """The windows of another table, which need not have the target."""
+        return self._new(path, preprocessing)[1]
+
+    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The windows that have targets behind them."""
+        from flux_core.data.new import of_this_file
+        from flux_core.data.new_tables import answered_windows
+
+        table, new = self._new(path, preprocessing)
+        with of_this_file():
+            targets = self._targets(table)
+        return answered_windows(new, table, targets, self.horizon, preprocessing, gives)
+
+    def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:
+        from flux_core.data.new_tables import new_rows, new_table
+
+        table = new_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
+        return table, new_rows(table, preprocessing, header=self.header, delimiter=self.delimiter)
 
     def _paths(self) -> dict[Part, Path]:
         return part_files(self.path, self.train_path, self.valid_path, self.test_path)

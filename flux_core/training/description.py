@@ -43,10 +43,14 @@ class Description:
     @property
     def stepwise(self) -> bool:
         """Whether there is an answer for each step of a padded sequence, and not one for each sequence."""
-        if not self.lengths:
-            return False
-        output = infer_types(self.graph, [self.input_type(1)])[self.graph.output]
-        return isinstance(output, Type) and len(output.shape) == 3
+        return self.lengths and len(self.output.shape) == 3
+
+    @property
+    def output(self) -> Type:
+        """The type of what it gives for one example."""
+        found = infer_types(self.graph, [self.input_type(1)])[self.graph.output]
+        assert isinstance(found, Type), "a loss takes one array"
+        return found
 
 
 def described(
@@ -81,7 +85,7 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
         if type(lengths) is not bool:
             raise ValueError("its inputs have lengths or not")
         found = Description(graph, tuple(shape), dtype, SCORES.get(loss, "numbers"), lengths)  # type: ignore[arg-type]  # checked above
-        infer_types(graph, [found.input_type(1)])  # attributes that do not fit their ops show here
+        _ = found.output  # attributes that do not fit their ops show here
         return found
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, GraphError) as error:
         raise CheckpointError(f"the model in the checkpoint is damaged: {error}") from None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from flux_core.data.cells import Place
 from flux_core.data.large import check_ids
 from flux_core.data.lengths import checked_lengths, cleared
+from flux_core.data.new import Gives
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import CheckpointError, DataError
 from flux_core.interpreter import interpret
@@ -52,6 +54,12 @@ class Trained:
     def columns(self) -> tuple[str, ...]:
         """The columns that rows need, in the order of the training; () for models of arrays."""
         return tuple(column.name for column in self.preprocessing.columns)
+
+    @property
+    def gives(self) -> Gives:
+        """What it answers, for those who know the answers."""
+        shape, stepwise = self.model.output.shape[1:], self.model.stepwise
+        return Gives(shape[-1] if stepwise else prod(shape), stepwise)
 
     def __call__(self, rows: Any, lengths: Any = None) -> NDArray[Any]:
         """trained(rows) => names of classes (rows,), or numbers in the units of the data, (rows,) or (rows, targets).
@@ -116,14 +124,18 @@ class Trained:
 
         Raises DataError for lengths where the model has learnt without.
         """
+        return np.concatenate(list(self.pieces(x, lengths)))
+
+    def pieces(self, x: NDArray[Any], lengths: NDArray[np.int64] | None = None) -> Iterator[NDArray[np.float32]]:
+        """What `run` gives, computed some rows after the others as they are asked for; raises at once, as `run`."""
         if not len(x):
             raise DataError("there are no rows")
         if not self.model.lengths:
             if lengths is not None:
                 raise DataError("the model was trained without lengths: all steps of its sequences are real")
-            return np.concatenate(list(self._parts(x)))
+            return self._parts(x)
         known = np.full(len(x), x.shape[1]) if lengths is None else lengths
-        return np.concatenate(list(self._parts(cleared(x, known), known)))
+        return self._parts(cleared(x, known), known)
 
     def _parts(self, *arrays: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         count = len(arrays[0])

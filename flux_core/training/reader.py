@@ -9,6 +9,7 @@ A tape is made for each length of a piece; its kernels are the same for all leng
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,12 @@ class Reader:
 
     def read(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The scores of what comes behind each of some ids, (n,) -> (n, symbols)."""
+        return np.concatenate(list(self.pieces(ids)))
+
+    def pieces(self, ids: ArrayLike) -> Iterator[NDArray[np.float32]]:
+        """The same, some symbols after the others as they are asked for."""
         ids = np.asarray(ids, np.int64)
-        return np.concatenate([self._window(ids[i : i + WINDOW]) for i in range(0, len(ids), WINDOW)])
+        return (self._window(ids[i : i + WINDOW]) for i in range(0, len(ids), WINDOW))
 
     def _begin(self) -> None:
         """Read the next piece as the first."""

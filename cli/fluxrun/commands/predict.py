@@ -53,9 +53,9 @@ def predict(
         for note in found.new.notes:
             say(f"note: {visible(note)}")
         if place is None:
-            write_text([found.table().encode()], sys.stdout)
+            write_text(found.table(), sys.stdout)
         else:
-            say(f"{visible(place)}: {len(found.values):,} predictions")
+            say(f"{visible(place)}: {len(found):,} predictions")
         return 0
 
     guard(work, debug)

@@ -6,140 +6,196 @@ size,colour        size,colour,prediction,probability_a,probability_b         cl
 the text     ──▶   symbol,prediction,probability_a,...                        text: what comes behind each symbol
 sequences    ──▶   row,step,prediction                                        padded ones: at each step, if asked that
 
-All columns of the file are kept, used or not.
+All columns of the file are kept, used or not, and a table that came without a header goes without one. Rows are
+computed and written some after the others, so that their probabilities are never in memory all at once.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flux_core import fsio
 from flux_core.errors import GraphError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
-from fluxrun.jobs.new_data import NewData, limit_of, read_new
 from fluxrun.jobs.piped import data_file
+from fluxrun.spec.build import build_source
 from fluxrun.spec.load import load
 from fluxrun.store.listing import find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flux_core.data.new import NewData
     from flux_core.training.loaded import Trained
 
 FORMS = (".csv", ".npz")
 
 
 @dataclass(frozen=True)
+class Block:
+    """Some of the predictions: `rows` of all, the values, and the probabilities of classes, if there are any."""
+
+    rows: slice
+    values: NDArray[Any]  # (rows,) names or numbers, or (rows, targets)
+    shares: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """What a model says about the rows of a file; `shares` are the probabilities of its classes, if it has any."""
+    """What a model says about the rows of a file; `outputs` are its own, some rows after the others, once."""
 
     run: Path
     data: str  # as it was named
     new: NewData
-    values: NDArray[Any]  # (rows,) names or numbers, or (rows, targets)
-    shares: NDArray[Any] | None
-    classes: tuple[str, ...]
-    delimiter: str
+    trained: Trained
+    outputs: Iterator[NDArray[Any]]
 
-    def table(self) -> str:
+    def __len__(self) -> int:
+        return len(self.new.x) if self._real is None else int(self._real.sum())
+
+    def blocks(self) -> Iterator[Block]:
+        """The predictions, to be taken once."""
+        at = row = 0
+        for outputs in self.outputs:
+            values = self.trained.decided(outputs)
+            shares = self.trained.shares(outputs) if self.trained.task == "classification" else None
+            if self._real is not None:  # each real step is a row of its own
+                real = self._real[row : row + len(outputs)]
+                values, shares = values[real], None if shares is None else shares[real]
+            yield Block(slice(at, at + len(values)), values, shares)
+            at, row = at + len(values), row + len(outputs)
+
+    def table(self) -> Iterator[bytes]:
         """The file's columns with the predictions behind them."""
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
-        kept, added = list(self.new.columns), self._columns()
-        writer.writerow([*kept, *_free((name for name, _ in added), kept)])
-        cells = [*self.new.columns.values(), *(self._padded(column) for _, column in added)]
-        writer.writerows(zip(*cells, strict=True))
-        return text.getvalue()
+        writer = csv.writer(text, delimiter=self.new.delimiter, lineterminator="\n")
+        names = _free(self._added, list(self.columns))
+        if self.new.header:
+            writer.writerow([*self.columns, *names])
+        for cells in zip(*(cells[: self.new.ahead] for cells in self.columns.values()), strict=True):
+            writer.writerow([*cells, *("" for _ in names)])  # no window ends here
+        for block in self.blocks():
+            kept = [cells[block.rows] for cells in self._kept.values()]
+            writer.writerows(zip(*kept, *_columns(block), strict=True))
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
 
-    def archive(self) -> bytes:
+    def archive(self) -> Iterator[bytes]:
         """An .npz file: prediction, probability, classes, and the file's columns as text."""
         import numpy as np
 
-        arrays: dict[str, Any] = {"prediction": self.values}
-        if self.shares is not None:
-            arrays |= {"probability": self.shares, "classes": np.array(self.classes)}
-        names = _free(self.new.columns, list(arrays))
-        arrays |= {name: np.array(cells) for name, cells in zip(names, self._kept().values(), strict=True)}
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)
-        return stream.getvalue()
+        from fluxrun.jobs.zipped import Member, zipped
+
+        classes, targets = np.array(self.trained.classes), self.trained.gives.numbers
+
+        def members() -> Iterator[tuple[str, Member]]:
+            names = ["prediction"]
+            if self.trained.task == "classification":
+                values: list[NDArray[Any]] = []
+
+                def shares() -> Iterator[NDArray[Any]]:
+                    for block in self.blocks():
+                        values.append(block.values)
+                        assert block.shares is not None
+                        yield block.shares
+
+                names += ["probability", "classes"]
+                yield "probability", Member(np.dtype(np.float64), (len(self), len(classes)), shares())
+                yield "prediction", Member(classes.dtype, (len(self),), values)
+                yield "classes", Member(classes.dtype, classes.shape, [classes])
+            else:
+                shape = (len(self),) if targets == 1 else (len(self), targets)
+                yield "prediction", Member(np.dtype(np.float64), shape, (block.values for block in self.blocks()))
+            for name, cells in zip(_free(self._kept, names), self._kept.values(), strict=True):
+                yield name, Member.of_cells(cells)
+
+        return zipped(members())
 
     def about(self) -> dict[str, Any]:
         """What `predict --json` prints before the predictions, or in their stead if they are in a file."""
-        about = {"run": str(self.run), "data": self.data, "task": self.task, "classes": list(self.classes)}
-        return {**about, "notes": list(self.new.notes), "rows": len(self.values)}
+        about = {"run": str(self.run), "data": self.data, "task": self.trained.task}
+        return {**about, "classes": list(self.trained.classes), "notes": list(self.new.notes), "rows": len(self)}
 
     def to_json(self) -> dict[str, Any]:
         """What `predict --json` prints: lists of one length, but for the names of the classes."""
-        columns = {name: list(cells) for name, cells in self._kept().items()}
-        shares = None if self.shares is None else self.shares.tolist()
-        return {**self.about(), "columns": columns, "prediction": self.values.tolist(), "probability": shares}
+        columns = {name: list(cells) for name, cells in self._kept.items()}
+        values: list[Any] = []
+        shares: list[Any] | None = [] if self.trained.task == "classification" else None
+        for block in self.blocks():
+            values += block.values.tolist()
+            if shares is not None and block.shares is not None:
+                shares += block.shares.tolist()
+        return {**self.about(), "columns": columns, "prediction": values, "probability": shares}
+
+    @cached_property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The file's columns; where each step of a sequence has a prediction, the numbers of both."""
+        import numpy as np
+
+        if self._real is None:
+            return self.new.columns
+        return {name: numbers.tolist() for name, numbers in zip(("row", "step"), np.nonzero(self._real), strict=True)}
+
+    @cached_property
+    def _kept(self) -> dict[str, Sequence[Any]]:
+        """The columns where there is a prediction: a window's stands at its last row, rows before the first lack it."""
+        return {name: cells[self.new.ahead :] if self.new.ahead else cells for name, cells in self.columns.items()}
+
+    @cached_property
+    def _real(self) -> NDArray[Any] | None:
+        """The steps that have predictions, (rows, steps); None where rows have them."""
+        import numpy as np
+
+        from flux_core.data.lengths import real_steps
+
+        new = self.new
+        if not self.trained.model.stepwise:
+            return None
+        rows, steps = new.x.shape[:2]
+        return real_steps(np.full(rows, steps) if new.lengths is None else new.lengths, steps)
 
     @property
-    def task(self) -> str:
-        return "regression" if self.shares is None else "classification"
+    def _added(self) -> list[str]:
+        """The names of the new columns."""
+        targets = self.trained.gives.numbers
+        if self.trained.task == "classification":
+            return ["prediction", *(f"probability_{name}" for name in self.trained.classes)]
+        return ["prediction"] if targets == 1 else [f"prediction_{i}" for i in range(targets)]
 
-    def _kept(self) -> dict[str, Sequence[Any]]:
-        """The file's columns, where there is a prediction."""
-        return {name: cells[self.new.ahead :] for name, cells in self.new.columns.items()}
 
-    def _columns(self) -> list[tuple[str, list[str]]]:
-        """The new columns, by name."""
-        if self.shares is not None:
-            shares = [(f"probability_{name}", column) for name, column in zip(self.classes, self.shares.T, strict=True)]
-            return [("prediction", self.values.tolist()), *((name, [f"{p:.6g}" for p in c]) for name, c in shares)]
-        if self.values.ndim == 1:
-            return [("prediction", [f"{value:.9g}" for value in self.values])]
-        return [(f"prediction_{i}", [f"{value:.9g}" for value in column]) for i, column in enumerate(self.values.T)]
-
-    def _padded(self, column: list[str]) -> list[str]:
-        """A window's prediction stands at its last row; the rows before the first have none."""
-        return [""] * self.new.ahead + column
+def _columns(block: Block) -> list[list[Any]]:
+    """The new columns of some rows."""
+    if block.shares is not None:
+        return [block.values.tolist(), *([f"{p:.6g}" for p in column] for column in block.shares.T.tolist())]
+    columns = block.values.reshape(len(block.values), -1).T.tolist()
+    return [[f"{value:.9g}" for value in column] for column in columns]
 
 
 def predict(which: str, data: str, runs: Path) -> Predictions:
-    """Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError."""
+    """Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError; what is computed is computed later."""
     from flux_core.training import load as load_model
     from flux_core.training.reader import Reader
 
     run = find(runs, which)
-    arguments = load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data.arguments
+    source = build_source(load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data)
     trained = load_model(run.folder)
-    with data_file(data, limit_of(arguments)) as path:
-        new = read_new(path, trained.preprocessing, arguments)
+    with data_file(data, source.max_bytes) as path:
+        new = source.read_new(path, trained.preprocessing)
+    if trained.preprocessing.vocabulary is None:
+        trained.require(new.x, new.path)
+        return Predictions(run.folder, data, new, trained, trained.pieces(new.x, new.lengths))
     try:
-        outputs = (
-            _of_rows(trained, new) if trained.preprocessing.vocabulary is None else Reader(trained.model).read(new.x)
-        )
+        reader = Reader(trained.model)
     except GraphError as error:
         raise UsageError(f"{run.name} cannot read a text of any length: {error}") from None
-    shares = trained.shares(outputs) if trained.task == "classification" else None
-    values, delimiter = trained.decided(outputs), getattr(arguments, "delimiter", ",")
-    found = Predictions(run.folder, data, new, values, shares, trained.classes, delimiter)
-    return _of_steps(found) if trained.model.stepwise else found
-
-
-def _of_rows(trained: Trained, new: NewData) -> NDArray[Any]:
-    trained.require(new.x, new.path)
-    return trained.run(new.x, new.lengths)
-
-
-def _of_steps(found: Predictions) -> Predictions:
-    """Each real step of a sequence as a row of its own."""
-    import numpy as np
-
-    from flux_core.data.lengths import real_steps
-
-    new, (rows, steps) = found.new, found.values.shape[:2]
-    real = real_steps(np.full(rows, steps) if new.lengths is None else new.lengths, steps)
-    columns = {name: numbers.tolist() for name, numbers in zip(("row", "step"), np.nonzero(real), strict=True)}
-    shares = None if found.shares is None else found.shares[real]
-    return replace(found, new=replace(new, x=new.x[real], columns=columns), values=found.values[real], shares=shares)
+    return Predictions(run.folder, data, new, trained, reader.pieces(new.x))
 
 
 def check_output(path: str | None) -> None:
@@ -147,7 +203,7 @@ def check_output(path: str | None) -> None:
     place where there can be no file."""
     if path is None:
         return
-    if Path(path).suffix not in FORMS:
+    if Path(path).suffix.lower() not in FORMS:
         raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
     if Path(path).is_dir():
         raise CannotCreate(f"{path}: there is a folder of this name already")
@@ -157,9 +213,9 @@ def check_output(path: str | None) -> None:
 
 def write(predictions: Predictions, path: Path) -> None:
     """Put the file in its place, whole or not at all. Raises CannotCreate, OSError."""
-    content = predictions.archive() if path.suffix == ".npz" else predictions.table().encode()
+    parts = predictions.archive() if path.suffix.lower() == ".npz" else predictions.table()
     with creating(path):
-        fsio.write_atomically(path, content)
+        fsio.write_parts(path, parts)
 
 
 def _free(names: Iterable[str], taken: Sequence[str]) -> list[str]:

@@ -15,16 +15,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from flux_core.caches.facts import file_digest
-from flux_core.errors import CheckpointError, DataError
+from flux_core.errors import CheckpointError
 from fluxrun.jobs.existing import is_settled, same_training
 from fluxrun.jobs.expect import UsageError
 from fluxrun.jobs.request import Outcome, Request
+from fluxrun.jobs.same_data import require_same_data
 from fluxrun.jobs.train import Going, Prepared, prepare, prepare_loaded
 from fluxrun.spec.build import build_source
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.flat import aside, flat
-from fluxrun.spec.load import Loaded, load
+from fluxrun.spec.load import load
 from fluxrun.spec.schema.root import Spec
 from fluxrun.store.environment import PACKAGES, cpu_name, version_of
 from fluxrun.store.fingerprint import fingerprint
@@ -35,6 +35,7 @@ from fluxrun.store.states import latest
 
 FIXED = ("name", "seed", "data.", "train.metrics")  # they decide which examples are held out, and what is measured
 HARMLESS = ("train.early_stop.patience",)
+MOVED = "put it back, or train anew; if it moved: --set data.path=..."
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def _resumed(run: Run, request: Request) -> Prepared:
         raise UsageError(f"{config} was changed since the run began; put it back, and give changes by --set")
     state, notes = latest(run.folder)
     inexact = _changes(before.spec, loaded.spec)
-    _require_same_data(digests, loaded)
+    require_same_data(build_source(loaded.spec.data).files(), digests, MOVED)
     inexact = [] if state is None else [*inexact, *_environment(run)]
     if inexact and not request.allow_inexact:
         raise UsageError(
@@ -144,22 +145,3 @@ def _environment(run: Run) -> list[str]:
     pairs: Sequence[tuple[str, Any, Any]] = [(name, then.get(name), version_of(name)) for name in PACKAGES]
     pairs = [*pairs, ("the CPU", run.values.get("cpu"), cpu_name())]
     return [f"{name} was {_shown(old)}, now {_shown(new)}" for name, old, new in pairs if old != new]
-
-
-def _require_same_data(digests: Sequence[str], loaded: Loaded) -> None:
-    """Raise DataError, naming the file, where data are not those that the run began with; MissingFile without them."""
-    from flux_core.errors import MissingFile
-
-    files = build_source(loaded.spec.data).files()
-    if len(files) != len(digests):
-        raise DataError(f"the data are {len(files)} files, the run began with {len(digests)}; train it anew")
-    for path, digest in zip(files, digests, strict=True):
-        try:
-            same = file_digest(path) == digest
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise MissingFile(reason, file=path, hint="if it moved: --set data.path=...") from None
-        if not same:
-            raise DataError(
-                "the file is not the one that the run began with", file=path, hint="put it back, or train anew"
-            )

@@ -23,30 +23,30 @@ DIGITS = Preprocessing(classes=("0", "1", "7"))
     ],
 )
 def test_one_class_in_many_spellings(values):
-    found = answers(values, DIGITS, Place())
+    found = answers(values, DIGITS, Place(), 1)
     assert found.dtype == np.int64
     assert found.tolist() == [2, 0, 1]
 
 
 def test_the_closest_spelling_comes_first():
-    assert answers(np.array(["1.0", "1"]), Preprocessing(classes=("1", "1.0")), Place()).tolist() == [1, 0]
+    assert answers(np.array(["1.0", "1"]), Preprocessing(classes=("1", "1.0")), Place(), 1).tolist() == [1, 0]
 
 
 def test_truth_values():
-    assert answers(np.array([True, False]), DIGITS, Place()).tolist() == [1, 0]
+    assert answers(np.array([True, False]), DIGITS, Place(), 1).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("values", [np.array([7, 2]), np.array(["7", "x"]), np.array([7, 0.5]), np.array([7, np.nan])])
 def test_a_class_that_the_model_does_not_know(values):
     with pytest.raises(DataError, match=r"no class of the model: it knows '0', '1', '7' \(at index 1\)"):
-        answers(values, DIGITS, Place())
+        answers(values, DIGITS, Place(), 1)
 
 
 def test_numbers_are_scaled():
-    found = answers(np.array([5.0, 7.0]), Preprocessing(targets=Scale.of([5.0], [2.0])), Place())
+    found = answers(np.array([5.0, 7.0]), Preprocessing(targets=Scale.of([5.0], [2.0])), Place(), 1)
     assert found.dtype == np.float32
     assert found.tolist() == [[0.0], [1.0]]
-    assert answers(np.array([[5, 7]]), Preprocessing(), Place()).tolist() == [[5.0, 7.0]]
+    assert answers(np.array([[5, 7]]), Preprocessing(), Place(), 2).tolist() == [[5.0, 7.0]]
 
 
 def test_numbers_that_are_none():
@@ -57,6 +57,6 @@ def test_numbers_that_are_none():
         (np.ones((2, 3)), "3 targets, the model gives 1"),
     ):
         with pytest.raises(DataError, match=text):
-            answers(values, scaled, Place())
+            answers(values, scaled, Place(), 1)
     with pytest.raises(DataError, match="one a row"):
-        answers(np.ones((2, 3)), DIGITS, Place())
+        answers(np.ones((2, 3)), DIGITS, Place(), 1)
