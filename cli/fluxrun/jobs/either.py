@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fluxrun.spec.load import Loaded, load
+from fluxrun.spec.load import Loaded, load, near_spec
 from fluxrun.store.listing import Run, find
 
 
@@ -16,7 +16,7 @@ def load_either(which: str, overrides: Sequence[str], runs: Path) -> tuple[Loade
     """
     if which == "-" or _is_text(Path(which)):
         return load(which, overrides), None
-    run = find(runs, which, "config and no run")
+    run = find(runs, which, "config and no run", near_spec)
     return load(str(run.folder / "resolved.yaml"), overrides, surrounding=False), run
 
 

@@ -26,6 +26,8 @@ from fluxrun.spec.surrounding import surrounding_overrides
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar
 
+SUFFIXES = (".yaml", ".yml")
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -113,21 +115,26 @@ def _bytes(config: str) -> tuple[bytes, str, Path, str]:
     except IsADirectoryError:
         raise MissingFile("this is a folder, not a spec", file=path, hint="name a file in it") from None
     except FileNotFoundError:
-        raise MissingFile("there is no such file", file=config, hint=_neighbours(path)) from None
+        raise MissingFile("there is no such file", file=config, hint=near_spec(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MissingFile(f"cannot be read: {reason}", file=config) from None
     return data, config, path.parent, path.stem
 
 
-def _neighbours(path: Path) -> str | None:
+def near_spec(path: Path) -> str | None:
+    """The hint that names a spec like this one: of the same name in a folder beside it, else of a similar name."""
     from fluxrun.spec.problems import near
 
     try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml") and p.exists()][:1000]
+        beside = sorted(path.parent.iterdir())[:1000]
     except (OSError, ValueError):
         return f"the directory {str(path.parent)!r} is not there either"
-    return near(path.name, names)
+    specs = [other.name for other in beside if other.suffix in SUFFIXES and os.path.exists(other)]
+    folders = [other for other in beside if not other.name.startswith(".") and os.path.isdir(other)]
+    names = [path.name] if path.suffix in SUFFIXES else [path.name + suffix for suffix in SUFFIXES]
+    same = [str(spec) for folder in folders for name in names if os.path.isfile(spec := folder / name)]
+    return f"did you mean {same[0]!r}?" if same else near(path.name, specs)
 
 
 def _named(tree: Mapping, name: str | None, stem: str, order: int) -> Mapping:

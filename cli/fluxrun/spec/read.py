@@ -47,6 +47,10 @@ def decode(data: bytes, name: str, directory: Path, problems: Problems, order: i
         source = Source(name, data[:1000].decode("utf-8", "replace"), directory, order)
         problems.add(source.whole(), "a spec may have 1 MiB at most, this has more")
         problems.raise_if_any()
+    if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):  # these begin text of another encoding
+        hint = "a spec names its data under data.path, and is text itself"
+        problems.add(Source(name, "", directory, order).whole(), "this is a file of data, not a spec", hint)
+        problems.raise_if_any()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

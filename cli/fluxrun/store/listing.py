@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,8 +134,11 @@ def runs_with(folder: Path, text: str) -> Iterator[Run]:
             yield run
 
 
-def find(folder: Path, which: str, what: str = "run") -> Run:
-    """One run; raises NoSuchRun with the near names. `what` else it could have been goes into the message."""
+def find(folder: Path, which: str, what: str = "run", other: Callable[[Path], str | None] = lambda path: None) -> Run:
+    """One run; raises NoSuchRun with the near names.
+
+    `what` else it could have been goes into the message; where no run is near, `other` says what else is.
+    """
     from fluxrun.spec.problems import near
 
     for candidate in (Path(which), folder / which):
@@ -146,10 +149,13 @@ def find(folder: Path, which: str, what: str = "run") -> Run:
         if not known:
             raise NoSuchRun(f"there are no runs in {folder}")
         return known[-1] if which == "last" else _best(known, which.removeprefix("best:"))
-    if Path(which).is_file():
-        raise NoSuchRun(f"{which}: this is a file, and a run is expected: its folder, its name, last, or best:METRIC")
-    own = [run.name for run in known if which and which in (run.values.get("name"), run.name[: len(which)])]
+    begun = [run.name for run in known if which and run.name.startswith(which)]
+    of_spec = [run.name for run in known if which in (run.values.get("name"), run.values.get("config"))]
+    own = of_spec or begun
     hint = f"did you mean {own[-1]!r}?" if own else near(which, [run.name for run in known])
+    if os.path.isfile(which):
+        raise NoSuchRun(f"{which}: this is a file, and a run is wanted" + (f"; {hint}" if own else ""))
+    hint = hint or other(Path(which))
     raise NoSuchRun(f"no {what} in {folder} is called {which!r}" + (f"; {hint}" if hint else ""))
 
 

@@ -70,12 +70,54 @@ def test_the_name_is_the_files_unless_it_is_given(folder):
     assert load("mine.yaml", ["name=other"], name="third").spec.name == "third"
 
 
+def test_a_spec_that_is_not_there_may_be_in_a_folder_beside(folder):
+    for place in ("configs", ".hidden"):
+        (folder / place).mkdir()
+        (folder / place / "digits.yaml").touch()
+    (folder / "digit.yaml").touch()
+    said = {
+        "digits.yaml": "did you mean 'configs/digits.yaml'?",
+        "digits": "did you mean 'configs/digits.yaml'?",
+        "smal.yaml": "did you mean 'small.yaml'?",
+        "configs/digit.yaml": "did you mean 'digits.yaml'?",
+        "none/digits.yaml": "the directory 'none' is not there either",
+        "x" * 300: None,
+    }
+    for config, hint in said.items():
+        with pytest.raises(MissingFile) as caught:
+            load(config)
+        assert caught.value.hint == hint, config
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04\0\xad", b"\x93NUMPY\1\0"])
+def test_a_file_of_data_is_none_of_a_spec(folder, data):
+    (folder / "digits.npz").write_bytes(data)
+    with pytest.raises(SpecError, match="this is a file of data, not a spec") as caught:
+        load("digits.npz")
+    assert data[:2].decode("latin-1") not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("größe", "not of 'ö'"),
+        ("a b", "not of ' '"),
+        ("nul", "no folder can be called 'nul' on Windows"),
+        (".x", "starts with none of"),
+        ("x" * 101, "1 to 100 characters"),
+    ],
+)
+def test_what_is_wrong_with_a_name(folder, name, words):
+    with pytest.raises(SpecError, match=words):
+        load("small.yaml", name=name)
+
+
 @pytest.mark.parametrize(
     "name",
     ["../../x", "/etc/x", "a/b", "CON", "com1.txt", "x" * 101, "-x", ".x", "a\nb", "", "a b", "é", "\x1b[0m", "nul"],
 )
 def test_names_that_no_folder_should_have(folder, name):
-    with pytest.raises(SpecError, match=r"--name, column 1: error: (a name has|expected)"):
+    with pytest.raises(SpecError, match=r"--name, column 1: error: (a name|no folder|expected)"):
         load("small.yaml", name=name)
 
 

@@ -81,6 +81,28 @@ def test_a_run_by_path_name_last_and_best(tmp_path):
         find(tmp_path, "digits-012345678")
 
 
+def test_a_run_by_what_it_was_trained_from_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, created in (("digits-2", "2"), ("digits-1", "1"), ("iris-3", "3")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        record = {"created": created, "name": name[:-2], "config": f"{name[:-2]}.yaml"}
+        (tmp_path / "runs" / name / "run.json").write_text(json.dumps(record))
+    (tmp_path / "iris.yaml").touch()
+    (tmp_path / "other.yaml").touch()
+    said = {
+        "digits": "called 'digits'; did you mean 'digits-2'?",
+        "digits-": "called 'digits-'; did you mean 'digits-2'?",
+        "iris.yaml": "iris.yaml: this is a file, and a run is wanted; did you mean 'iris-3'?",
+        "other.yaml": "other.yaml: this is a file, and a run is wanted",
+        "other": "called 'other'; in other.yaml",
+        "": "called ''; in ",
+    }
+    for which, words in said.items():
+        with pytest.raises(NoSuchRun) as caught:
+            find(tmp_path / "runs", which, other=lambda path: f"in {path.name}.yaml" if path.name else "in ")
+        assert str(caught.value).endswith(words)
+
+
 def test_the_direction_of_every_metric_is_known():
     for name, metric in METRICS.items():
         label = metric().label

@@ -17,10 +17,20 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 
 
 def _name(value: str) -> str:
-    if not NAME.fullmatch(value) or RESERVED.fullmatch(value):
-        text = "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ -, starts with none of . and -, and is no device"
+    if text := _name_fault(value):
         raise PydanticCustomError("name", "{text}", {"text": text})
     return value
+
+
+def _name_fault(value: str) -> str | None:
+    """What keeps a text from being the name of a folder on every system, or None."""
+    if strange := re.search(r"[^A-Za-z0-9._-]", value):
+        return f"a name is made of the ASCII characters A-Z a-z 0-9 . _ -, not of {strange[0]!r}"
+    if RESERVED.fullmatch(value):
+        return f"no folder can be called {value!r} on Windows: take another name"
+    if not NAME.fullmatch(value):
+        return "a name has 1 to 100 characters, and starts with none of . and -"
+    return None
 
 
 class Spec(Component):
