@@ -173,16 +173,17 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     Raises OSError where the file cannot be opened or the file system has no locks, and BlockingIOError where another
     process holds the lock and there is no waiting.
     """
-    file = disk.open(Path(path), os.O_RDWR | os.O_CREAT)
-    try:
+    path = Path(path)
+    while True:
+        file = disk.open(path, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            time.sleep(ASKING_SECONDS)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(file)
+            _lock(file, wait)
+            if not _is_at(file, path):  # who held it before has moved it away, or removed it
+                continue
+            yield
+            return
+        finally:
+            os.close(file)
 
 
 def is_locked(path: str | Path) -> bool:
@@ -201,6 +202,25 @@ def is_locked(path: str | Path) -> bool:
         return True
     finally:
         os.close(file)
+
+
+def _lock(file: int, wait: bool) -> None:
+    if wait:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(ASKING_SECONDS)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is still what has this name."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -332,3 +332,30 @@ def test_who_only_asks_for_a_lock_is_in_nobodys_way(tmp_path, monkeypatch):
     path.chmod(0o644)
     with locked(path, wait=False):
         assert moments == [fsio.ASKING_SECONDS]
+
+
+@pytest.mark.parametrize("left", ["nothing", "another", "no folder"])
+def test_a_lock_is_that_of_the_file_that_is_there(tmp_path, left):
+    """Who waited for a file that went away would otherwise hold a lock that nobody else asks for."""
+    path = tmp_path / "folder" / "lock"
+    path.parent.mkdir()
+
+    def wait():
+        with locked(path):
+            return is_locked(path)
+
+    with ThreadPoolExecutor() as pool:
+        with locked(path):
+            waiting = pool.submit(wait)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.1)
+            path.rename(tmp_path / "away")
+            if left == "another":
+                path.touch()
+            elif left == "no folder":
+                path.parent.rmdir()
+        if left == "no folder":
+            with pytest.raises(FileNotFoundError):
+                waiting.result(timeout=20)
+        else:
+            assert waiting.result(timeout=20)
