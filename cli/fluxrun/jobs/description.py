@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def description(prepared: Prepared) -> dict[str, Any]:
     """What run.json says from the start."""
     request, built, loaded = prepared.request, prepared.built, prepared.loaded
+    at = prepared.fit.at  # a state may be older than what the record said last
     origin = Path(request.config).parent if request.config != "-" else Path()
     described = {
         "version": VERSION,
@@ -43,12 +44,12 @@ def description(prepared: Prepared) -> dict[str, Any]:
         "threads": prepared.fit.engine.threads,
         "data": [{"path": str(path.absolute()), "sha256": digest} for path, digest in prepared.files],
         "task": built.dataset.task,
-        "epochs": 0,
-        "steps": 0,
+        "epochs": at.epoch,
+        "steps": at.step,
         "seconds": None,
-        "best": None,
-        "best_epoch": None,
-        "final": {},
+        "best": None if at.best is None else dict(at.best),
+        "best_epoch": at.best_epoch,
+        "final": dict(at.final),
         **environment(origin),
     }
     return described if prepared.going is None else described | _history(prepared.going)
@@ -80,7 +81,7 @@ def _history(going: Going) -> dict[str, Any]:
         "overrides": list(going.changes),
         "inexact": list(going.inexact),
     }
-    kept = ("created", "config", "overrides", "best", "best_epoch", "final", "seconds", "epochs", "steps", "git")
+    kept = ("created", "config", "overrides", "seconds", "git")
     return {
         **{name: values[name] for name in kept if name in values},
         "exact": going.exact,

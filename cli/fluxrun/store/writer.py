@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,10 @@ class RunWriter:
             if step > position["step"]:
                 fsio.disk.unlink(path)
         best = None if state is None else best_of(state)
-        if best is not None and not _holds(self.path("best"), best):
+        if best is None:  # one that is there is of a future that may not come
+            with suppress(FileNotFoundError):
+                fsio.disk.unlink(self.path("best"))
+        elif not _holds(self.path("best"), best):
             checkpoint.write(self.path("best"), best.tensors, best.meta)
         self.note("resumed", epoch=position["epoch"], step=position["step"])
 

@@ -100,13 +100,8 @@ def test_fewer_steps_than_were_made_are_no_loss(cli, folder, made, asked):
     assert (run / "metrics.jsonl").read_bytes() == before
     assert [record(run)[name] for name in ("status", "reason", "epochs", "steps", "best", "final")] == results
     cli("resume", "last")
-    same(
-        run,
-        folder
-        / cli(
-            "train", "small.yaml", "--set", "train.checkpoint.every_minutes=2", "--runs", "whole", "-q"
-        ).stdout.strip(),
-    )
+    minutes = ["--set", "train.checkpoint.every_minutes=2"]
+    same(run, folder / cli("train", "small.yaml", *minutes, "--runs", "whole", "-q").stdout.strip())
 
 
 TEXT = """\
@@ -345,6 +340,39 @@ def test_a_damaged_state_gives_way_to_an_older_one(cli, folder, damage):
     done = cli("resume", "last")
     assert done.exit_code == exits.BAD_DATA
     assert "no checkpoint is left to go on from" in done.stderr
+
+
+def test_the_record_goes_back_to_the_state_as_well(cli, folder, monkeypatch):
+    keep = ["--set", "train.checkpoint.keep=9", "--set", "train.checkpoint.every_steps=4"]
+    run = folder / cli("train", "small.yaml", *keep, "--max-steps", 13, "-q").stdout.strip()
+    assert (record(run)["epochs"], record(run)["best_epoch"]) == (2, 2)
+    for name in ("last", "step-00000012"):
+        (run / f"checkpoints/{name}.safetensors").unlink()
+    go_on, seen = writer.RunWriter.go_on, []
+
+    def watched(self, state, resolved, values):
+        go_on(self, state, resolved, values)
+        seen.append((record(run), (run / "checkpoints/best.safetensors").exists()))
+
+    monkeypatch.setattr(writer.RunWriter, "go_on", watched)
+    names = ("status", "epochs", "steps", "best_epoch")
+    cli("resume", "last")
+    (now, has_best), _ = seen.pop(), seen.clear()
+    assert ([now[name] for name in names], has_best) == (["running", 1, 8, 1], True)
+    assert now["best"] == now["final"] != record(run)["best"]
+    for path in (run / "checkpoints").glob("*.safetensors"):
+        if path.stem not in ("best", "step-00000004"):
+            path.unlink()
+    cli("resume", "last", "--set", "train.checkpoint.keep=8")
+    now, has_best = seen.pop()
+    assert ([now[name] for name in (*names, "best", "final")], has_best) == (["running", 0, 4, None, None, {}], False)
+    same(
+        run,
+        folder
+        / cli(
+            "train", "small.yaml", *keep[2:], "--set", "train.checkpoint.keep=8", "--runs", "whole", "-q"
+        ).stdout.strip(),
+    )
 
 
 def test_a_run_that_is_going_on_is_left_alone(cli, folder):

@@ -173,12 +173,16 @@ def test_going_on_brings_the_folder_back_to_the_state(tmp_path):
     assert states(writer) == ["best", "step-00000010", "step-00000020"]
     tensors, meta = checkpoint.read(tmp_path / "checkpoints/best.safetensors")
     assert (tensors["params/w"][0], meta["part"]) == (10, "best"), "the best one was of a future that may not come"
+    checkpoint.write(tmp_path / "checkpoints/best.safetensors", *vars(position(30)).values())
+    writer.go_on(position(20), "a: 1\n", {"status": "running"})
+    assert states(writer) == ["step-00000010", "step-00000020"], "at step 20 none was the best"
+    checkpoint.write(tmp_path / "checkpoints/best.safetensors", *vars(position(30)).values())
     writer.go_on(None, "a: 2\n", {"status": "running"})
     assert (tmp_path / "metrics.jsonl").read_bytes() == b""
-    assert states(writer) == ["best"]
+    assert states(writer) == []
     assert (tmp_path / "resolved.yaml").read_text() == "a: 2\n"
     happened = [json.loads(text) for text in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert [(e["epoch"], e["step"]) for e in happened if e["event"] == "resumed"] == [(3, 30), (2, 25), (0, 0)]
+    assert [(e["epoch"], e["step"]) for e in happened if e["event"] == "resumed"] == [(3, 30), (2, 25), (2, 20), (0, 0)]
 
 
 def test_a_line_is_one_line():
