@@ -1,6 +1,6 @@
 """Remove runs: a folder is renamed first, so that nobody ever sees half a run.
 
-runs/digits-7f3a9c01de ──rename──▶ runs/.trash-digits-7f3a9c01de ──▶ gone
+runs/digits-7f3a9c01de ──rename──▶ runs/.fluxrun-removed-digits-7f3a9c01de ──▶ gone
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fluxrun.jobs.expect import UsageError
 from fluxrun.store.hold import RunBusy, held
 from fluxrun.store.listing import Run
 
-TRASH = ".trash-"
+TRASH = ".fluxrun-removed-"  # nobody else's folder is called so: what stays of one is removed without asking
 
 
 def require_idle(found: Sequence[Run]) -> None:

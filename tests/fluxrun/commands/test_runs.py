@@ -318,9 +318,10 @@ def test_rm_that_was_broken_off_leaves_no_half_run(cli, three, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(three.parent)
     assert names(cli("ls")) == ["a-2", "a-3"]
-    assert (three / ".trash-a-1" / "run.json").exists()
+    assert (three / ".fluxrun-removed-a-1" / "run.json").exists()
+    (three / ".trash-of-mine").mkdir()
     cli("rm", "a-2", "--yes")
-    assert [path.name for path in three.iterdir()] == ["a-3"]
+    assert sorted(path.name for path in three.iterdir()) == [".trash-of-mine", "a-3"]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n\n", 3), ("\n", 3), ("y\n", 2)])
