@@ -172,10 +172,9 @@ class CsvSource:
         target = choose(main, self.target, "target")
         features = self._features(main, target)
         chosen = {choose(main, name, f"columns.{name}"): kind for name, kind in (self.columns or {}).items()}
-        kinds = {name: chosen.get(name) or self._kind(main, name) for name in (*features, target)}
         for error in lacking(tables, (*features, target)):
             raise error
-        return {part: self._parse_table(table, features, target, kinds) for part, table in tables.items()}
+        return {part: self._parse_table(table, features, target, chosen) for part, table in tables.items()}
 
     def _tables(self) -> dict[Part, Table]:
         return {
@@ -203,12 +202,13 @@ class CsvSource:
             )
         return list(dict.fromkeys(features))
 
-    def _kind(self, table: Table, name: str) -> Kind:
-        return "numeric" if looks_numeric(table.columns[name], frozenset(self.missing)) else "categorical"
+    def _parse_table(self, table: Table, features: list[str], target: str, kinds: dict[str, Kind]) -> Parsed:
+        """The main table comes first, and adds the `kinds` that were not chosen."""
 
-    def _parse_table(self, table: Table, features: list[str], target: str, kinds: Mapping[str, Kind]) -> Parsed:
         def parse(name: str) -> Numbers | Words:
             cells = table.columns[name]
+            if name not in kinds:
+                kinds[name] = "numeric" if looks_numeric(cells, frozenset(self.missing)) else "categorical"
             if kinds[name] == "categorical":
                 return read_words(cells, self.missing)
             return read_numbers(cells, self.missing, Place(table.file, table.lines, name))

@@ -95,13 +95,17 @@ class Preprocessing:
         self, parsed: Mapping[str, Any], place: Place, where: str
     ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Parsed columns as x; `where` names the rows in notes ("the valid split")."""
-        blocks: list[NDArray[np.float32]] = []
+        x = np.empty((0, 0), np.float32)
         notes: list[str] = []
+        at = 0
         for column in self.columns:
             block, found = column.encode(parsed[column.name], replace(place, column=column.name), where)
-            blocks.append(block)
+            if not at:
+                x = np.empty((len(block), len(self.features)), np.float32)
+            x[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
             notes += found
-        return np.concatenate(blocks, axis=1), tuple(notes)
+        return x, tuple(notes)
 
     def encode_array(
         self, x: NDArray[Any], *, file: str | Path | None = None, name: str = "x", first: int = 0

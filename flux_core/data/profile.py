@@ -7,7 +7,7 @@ cells ──▶ Profile("age", "numeric", "73 different numbers from 17 to 90")
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -53,7 +53,7 @@ def number(cell: str) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def marks_of(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def marks_of(columns: Iterable[Sequence[str]]) -> tuple[str, ...]:
     """The cells that stand for missing values: the usual ones, and odd ones between numbers.
 
     >>> marks_of([["1", "-", "3"], ["a", "-", "b"]])

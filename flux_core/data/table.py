@@ -1,6 +1,6 @@
 """Reading a text table: bytes to columns of cells.
 
-    bytes ──UTF-8, no NUL──▶ text ──csv──▶ rows ──equal lengths──▶ Table: columns of cells, the line of each row
+    bytes ──UTF-8, no NUL──▶ lines ──csv──▶ rows ──equal lengths──▶ Table: columns of cells, the line of each row
 
 Blanks around values are dropped, empty lines too. Quoted text may hold delimiters, doubled quotes and line
 breaks. Everything else that is irregular is an error with its line.
@@ -14,6 +14,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,33 @@ from flux_core.data.cells import shown
 from flux_core.data.files import check_size, open_file
 from flux_core.errors import DataError
 
-END = "\0"  # stands behind the text; a file with a NUL is refused, so it cannot be in there
+Row = tuple[int, list[str]]  # the line on which it starts, its cells
+BLOCK = 2**18  # cells
+END = "\0"  # stands behind the text and between packed cells; a file with a NUL is refused, so it is in no cell
+
+
+@dataclass(frozen=True)
+class Columns(Mapping[str, list[str]]):
+    """Cells by the name of their column, kept as texts of many cells: a string of its own for each takes ten times
+    the memory.
+
+    >>> Columns({"a": ["1\\x002", "3"]})["a"]
+    ['1', '2', '3']
+    """
+
+    packed: Mapping[str, Sequence[str]]
+
+    def __getitem__(self, name: str) -> list[str]:
+        return [cell for text in self.packed[name] for cell in text.split(END)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.packed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.packed)
+
+    def __len__(self) -> int:
+        return len(self.packed)
 
 
 @dataclass(frozen=True)
@@ -42,35 +69,40 @@ def read_table(path: Path, *, header: bool, delimiter: str, limit: int) -> Table
     Raises MissingFile, or DataError for an empty file, a row of another length, text that is not UTF-8,
     a name that stands twice, a quote that never ends.
     """
-    rows = _rows(_text(path, limit), path, delimiter)
+    rows = _rows(_lines(path, limit), path, delimiter)
     first = next(rows, None)
     if first is None:
         raise DataError("the file is empty", file=path)
     line, cells = first
-    names = [cell.strip() or f"c{i}" for i, cell in enumerate(cells)] if header else None
-    if names is None:
-        names = [f"c{i}" for i in range(len(cells))]
-        records, lines = [cells], [line]
-    else:
+    if header:
+        names = [cell.strip() or f"c{i}" for i, cell in enumerate(cells)]
         _check_names(names, path, line)
-        records, lines = [], []
+    else:
+        names = [f"c{i}" for i in range(len(cells))]
+        rows = chain([first], rows)
+    whole = _whole(rows, names, header, path)
+    lines: list[int] = []
+    packed: dict[str, list[str]] = {name: [] for name in names}
+    while block := list(islice(whole, max(1, BLOCK // len(names)))):
+        lines += [line for line, _ in block]
+        for texts, values in zip(packed.values(), zip(*(cells for _, cells in block), strict=True), strict=True):
+            texts.append(END.join(map(str.strip, values)))
+    if not lines:
+        raise DataError("the file has a header and no rows", file=path)
+    return Table(path, tuple(names), Columns(packed), np.array(lines, np.int64))
+
+
+def _whole(rows: Iterator[Row], names: list[str], header: bool, path: Path) -> Iterator[Row]:
+    """Rows with a cell for each name; those of blanks are left out."""
     width = len(names)
     for line, cells in rows:
-        if len(cells) != width:
-            if not "".join(cells).strip():
-                continue  # a line of blanks
+        if len(cells) == width:
+            yield line, cells
+        elif "".join(cells).strip():
             raise _ragged(len(cells), names, header, path, line)
-        records.append(cells)
-        lines.append(line)
-    if not records:
-        raise DataError("the file has a header and no rows", file=path)
-    columns = {
-        name: [cell.strip() for cell in column] for name, column in zip(names, zip(*records, strict=True), strict=True)
-    }
-    return Table(path, tuple(names), columns, np.array(lines, np.int64))
 
 
-def _text(path: Path, limit: int) -> str:
+def _lines(path: Path, limit: int) -> Iterator[str]:
     with open_file(path) as file:
         try:
             check_size(path.stat().st_size, limit, path, "the file")
@@ -83,18 +115,19 @@ def _text(path: Path, limit: int) -> str:
         row = data.count(b"\n", 0, position) + 1
         raise DataError("there is a NUL byte: this is not a text table", file=path, row=row)
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         byte = data[error.start]
         raise DataError(
             f"byte 0x{byte:02x} is not UTF-8 text", file=path, row=row, hint="save the file as UTF-8"
         ) from None
+    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")  # a text of all lines would be another copy
 
 
-def _rows(text: str, path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: Iterator[str], path: Path, delimiter: str) -> Iterator[Row]:
     """Rows with the line on which they start, empty lines left out."""
-    reader = csv.reader(io.StringIO(f"{text}\n{END}", newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(chain(text, ["\n", END]), delimiter=delimiter, skipinitialspace=True)
     line = 1
     cells: list[str] = []
     try:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from flux_core.data.csv import choose
 from flux_core.data.files import MAX_BYTES
 from flux_core.data.profile import Profile, Target, marks_of, profile, profile_target
 from flux_core.data.sniff import Dialect, sniff
-from flux_core.data.table import Table, read_table
+from flux_core.data.table import read_table
 from flux_core.errors import DataError, SettingError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
 from fluxrun.jobs.piped import NAMES
@@ -38,19 +38,15 @@ PLAIN = re.compile(r"[A-Za-z_<>=./][A-Za-z0-9_<>=./+-]*")
 
 @dataclass(frozen=True)
 class Examined:
-    """The rows of a table that have a target, with what was found out about them."""
+    """What was found out about the rows of a table that have a target."""
 
     path: Path
-    table: Table
+    rows: int
     dialect: Dialect
     marks: tuple[str, ...]
     target: str
     meaning: Target
     columns: tuple[Profile, ...]
-
-    @property
-    def rows(self) -> int:
-        return len(self.table.lines)
 
     @property
     def used(self) -> list[Profile]:
@@ -85,27 +81,23 @@ def examine(path: Path, target: str) -> Examined:
     except SettingError as error:
         hint = near(target, table.names) or "without names in the first line the columns are c0, c1, ..."
         raise UsageError(f"--target {target!r}: {error.reason}; {hint}") from None
-    marks = marks_of(list(table.columns.values()))
-    table = _answered(table, [cell not in marks for cell in table.columns[name]])
-    if len(table.lines) < FEWEST:
-        raise DataError(
-            f"{len(table.lines)} rows with a value here are too few: take {FEWEST} at least", file=path, column=name
-        )
-    meaning = profile_target(table.columns[name], marks)
+    marks = marks_of(table.columns.values())
+    known = [cell not in marks for cell in table.columns[name]]
+    rows = sum(known)
+    if rows < FEWEST:
+        raise DataError(f"{rows} rows with a value here are too few: take {FEWEST} at least", file=path, column=name)
+
+    def answered(name: str) -> list[str]:
+        """The cells of the rows that the training takes."""
+        return list(compress(table.columns[name], known))
+
+    meaning = profile_target(answered(name), marks)
     if isinstance(meaning, str):
         raise DataError(f"this cannot be predicted: {meaning}", file=path, column=name)
-    columns = tuple(profile(other, table.columns[other], marks) for other in table.names if other != name)
+    columns = tuple(profile(other, answered(other), marks) for other in table.names if other != name)
     if not any(column.kind for column in columns):
         raise DataError("no column besides the target is worth learning from", file=path)
-    return Examined(path, table, dialect, marks, name, meaning, columns)
-
-
-def _answered(table: Table, known: Sequence[bool]) -> Table:
-    """The rows with a target, as the training takes them."""
-    if all(known):
-        return table
-    columns = {name: list(compress(cells, known)) for name, cells in table.columns.items()}
-    return replace(table, columns=columns, lines=table.lines[list(known)])
+    return Examined(path, rows, dialect, marks, name, meaning, columns)
 
 
 def starter(found: Examined, output: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux_core.data import CsvSource, Dataset, Preprocessing
+from flux_core.data import CsvSource, Dataset, Preprocessing, table
 from flux_core.data.table import read_table
 from flux_core.errors import ColumnError, DataError, MissingFile
 
@@ -343,6 +343,25 @@ def test_any_text_survives_quoting(tmp_path_factory, rows: list[tuple[str, str]]
     assert list(zip(table.columns["a"], table.columns["b"], strict=True)) == rows
     text = path.read_bytes().decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     assert all(text[line - 1].startswith('"') for line in table.lines)
+
+
+def test_a_table_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "t.csv", "a,b\n" + "".join(f"{i}, {'' if i % 3 else 'x'} \n" for i in range(10)))
+    for block in (1, 6, 20, 99):
+        monkeypatch.setattr(table, "BLOCK", block)
+        found = read_table(path, header=True, delimiter=",", limit=10**6)
+        assert dict(found.columns) == {"a": [str(i) for i in range(10)], "b": ["" if i % 3 else "x" for i in range(10)]}
+        assert found.lines.tolist() == list(range(2, 12))
+
+
+def test_a_table_takes_a_small_multiple_of_its_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,b,c,d\n" + "".join(f"{i}.25,{i}.5,{i},word\n" for i in range(30_000)))
+    tracemalloc.start()
+    found = read_table(path, header=True, delimiter=",", limit=10**7)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert found.columns["c"][-1] == "29999"
+    assert kept < 2 * path.stat().st_size  # strings of their own would take ten times the size of the file
 
 
 def test_labels_of_two_files_are_of_one_kind(tmp_path: Path) -> None:
