@@ -30,7 +30,7 @@ FLOORS = {
 HOMES = {
     "numba": {"flux_core.engine"},
     "llvmlite": {"flux_core.engine"},
-    "rich": {"fluxrun.render"},
+    "rich": set(),
     "typer": {"fluxrun.commands", "fluxrun.main"},
     "yaml": {"fluxrun.spec"},
     "pydantic": {"fluxrun.spec"},

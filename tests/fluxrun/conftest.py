@@ -1,12 +1,14 @@
 """A small csv spec in a folder of its own, and the command line in this process or in another."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+CONTROL = re.compile("\x1b\\[([0-9;?]*)([A-Za-z])")
 SPEC = """\
 name: small
 seed: 3
@@ -54,3 +56,41 @@ def process(folder):
 def configs():
     """The example configs."""
     return Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def screen():
+    """What is on the screen behind all that was written to a terminal."""
+
+    def seen(written):
+        """What is on the screen behind all of it: the lines, after every move of the cursor."""
+        lines, row, column, at = [""], 0, 0, 0
+        while at < len(written):
+            control = CONTROL.match(written, at)
+            if control:
+                count = int(control[1] or 1) if control[1].isdigit() or not control[1] else 0
+                match control[2]:
+                    case "A":
+                        row = max(0, row - count)
+                    case "K":
+                        lines[row] = "" if control[1] == "2" else lines[row][:column]
+                    case "m" | "h" | "l":
+                        pass
+                    case other:
+                        pytest.fail(f"a control sequence that this screen does not know: {other}")
+                at = control.end()
+                continue
+            match written[at]:
+                case "\r":
+                    column = 0
+                case "\n":
+                    row += 1
+                    lines += [""] * (row + 1 - len(lines))
+                case character:
+                    assert character.isprintable()
+                    lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
+                    column += 1
+            at += 1
+        return "\n".join(line.rstrip() for line in lines)
+
+    return seen

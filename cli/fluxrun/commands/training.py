@@ -71,7 +71,7 @@ def follow(ready: Prepared | Outcome, request: Request, as_json: bool, quiet: bo
 
 def tell(outcome: Outcome, request: Request, as_json: bool, quiet: bool) -> int:
     """Tell how a training ended before; the exit code, which `--expect` decides as it does after a training."""
-    from fluxrun.render.stream import say
+    from fluxrun.render.stream import say, width
     from fluxrun.render.summary import closing
 
     names = [*outcome.final, *(outcome.best or ())]
@@ -79,7 +79,7 @@ def tell(outcome: Outcome, request: Request, as_json: bool, quiet: bool) -> int:
         expectation.require_known(names)
     outcome.judge(request.expect)
     if not quiet:
-        say("\n".join(["there is nothing left to do:", *closing(outcome)]))
+        say("\n".join(["there is nothing left to do:", *closing(outcome, width(sys.stderr))]))
     _answer(outcome, as_json)
     return _code(outcome, quiet)
 
@@ -90,7 +90,7 @@ def _preview(prepared: Prepared, as_json: bool, quiet: bool) -> int:
 
     folder = prepared.folder
     if not quiet:
-        say("\n".join(opening(prepared, folder.name)))
+        say("\n".join([*opening(prepared, folder), "dry run: nothing was trained"]))
     if as_json:
         print_json(prepared.to_json())
     else:
@@ -105,7 +105,7 @@ def _train(prepared: Prepared, as_json: bool, quiet: bool) -> int:
 
     renderer = None if quiet else _renderer()
     outcome: Outcome | None = None
-    with Signals() as signals:
+    with Signals(renderer.signalled if renderer else lambda text: None) as signals:
         try:
             outcome = run(prepared, renderer or Listener(), signals)
         finally:
@@ -139,12 +139,15 @@ def _renderer() -> Live | Plain:
 def _code(outcome: Outcome, quiet: bool) -> int:
     from fluxrun import exits
     from fluxrun.render.stream import say
+    from fluxrun.render.summary import REMEDY, go_on
 
     if outcome.status == "diverged":
         if quiet:
-            say(f"error: {outcome.reason}")
+            say(f"error: {outcome.reason}\n  {REMEDY}")
         return exits.DIVERGED
     if outcome.reason == "max_time":
+        if quiet:
+            say(f"error: --max-time is over\n  {go_on(outcome)}")
         return exits.OUT_OF_TIME
     if outcome.unmet and quiet:
         say("\n".join(f"error: expected {text}: not met" for text in outcome.unmet))

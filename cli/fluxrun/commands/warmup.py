@@ -20,20 +20,23 @@ def warmup(as_json: Json = False, debug: Debug = False) -> None:
     def work() -> int:
         from fluxrun import exits
         from fluxrun.jobs.warmup import warm_up
+        from fluxrun.render.bar import Bar
         from fluxrun.render.numbers import counted
         from fluxrun.render.stream import Quiet, on_terminal, say
+        from fluxrun.render.summary import kernels, kernels_left
         from fluxrun.spec.text import visible
 
-        line = Quiet(sys.stderr)
+        bar = Bar(Quiet(sys.stderr)) if on_terminal(sys.stderr) else None
 
-        def draw(number: int, count: int, name: str) -> None:
-            line.write(f"\r\x1b[Kcompiling {number} of {count}: {name}")
-            line.flush()
+        def show(number: int, count: int) -> None:
+            if bar is not None:
+                bar.show(kernels_left(number, count), number / count)
+            elif number == 1:
+                say(kernels(count))
 
-        drawing = on_terminal(sys.stderr)
-        done = warm_up(draw if drawing else lambda number, count, name: None)
-        if drawing and done.compiled:
-            line.write("\r\x1b[K")
+        done = warm_up(show)
+        if bar is not None:
+            bar.close()
         if done.fault is not None:
             say(f"error: {visible(done.fault)}\n  fluxrun doctor says more")
             return exits.CANNOT_CREATE

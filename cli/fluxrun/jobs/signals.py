@@ -1,14 +1,17 @@
 """Signals that end a training: note the first one, so that the state can be saved; then die by it.
 
-with Signals() as signals:         SIGINT, SIGTERM, SIGHUP set `signals.caught`; a second one kills at once
+with Signals(say) as signals:      SIGINT, SIGTERM, SIGHUP set `signals.caught`; a second one kills at once
     ...
 signals.die()                      a bash loop sees that the command was killed, and stops too
+
+`say` hears of the first one in the handler itself, whatever the training is at: it must not write through a buffer.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -18,7 +21,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """Catches the signals that end a process while the block runs; one that is ignored (nohup) stays ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
         self.caught: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
 
@@ -38,6 +42,7 @@ class Signals:
         self.caught = signal.Signals(number)
         for ending in self.before:
             signal.signal(ending, signal.SIG_DFL)
+        self.say(f"{self.name}: saving; a second one ends at once")
 
     @property
     def name(self) -> str:

@@ -204,7 +204,6 @@ def _loop(
         elif stopping is None and signals.caught:
             stopping = signals.name
             writer.note("signal", name=stopping)
-            listener.interrupted(stopping)
             fit.stop("interrupted")
         elif stopping is None and deadline is not None and time.monotonic() >= deadline:
             stopping = "max_time"

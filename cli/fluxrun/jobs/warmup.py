@@ -35,8 +35,8 @@ class Warmed:
     fault: str | None
 
 
-def warm_up(progress: Callable[[int, int, str], None]) -> Warmed:
-    """Compile every kernel that is known ahead and missing; `progress` hears number, count and name of each."""
+def warm_up(progress: Callable[[int, int], None]) -> Warmed:
+    """Compile every kernel that is known ahead and missing; `progress` hears the number of each and their count."""
     from flux_core.engine.store import StoreWarning, default_store
 
     store = default_store()
@@ -45,7 +45,7 @@ def warm_up(progress: Callable[[int, int, str], None]) -> Warmed:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
         for number, kernel in enumerate(missing, 1):
-            progress(number, len(missing), kernel.name)
+            progress(number, len(missing))
             store.load([kernel])
             if caught:
                 break  # the others could not be kept either

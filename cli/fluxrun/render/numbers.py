@@ -55,6 +55,15 @@ def amount(size: float) -> str:
     return f"{size / 1000**power:.1f} {'kMGT'[power - 1]}B"
 
 
+def clock(seconds: float) -> str:
+    """A time that is left, as clocks show it.
+
+    >>> clock(62.4), clock(36000)
+    ('0:01:02', '10:00:00')
+    """
+    return f"{seconds // 3600:.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60 // 1:02.0f}"
+
+
 def shape(sizes: Iterable[int]) -> str:
     """A shape.
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flux_core.training.events import EpochEnded, Started
+from flux_core.training.events import Compiling, EpochEnded, Started
 from fluxrun.jobs.request import Listener, Outcome
 from fluxrun.jobs.train import Prepared
+from fluxrun.render.epochs import is_whole
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
-from fluxrun.render.summary import closing, opening, started
+from fluxrun.render.summary import closing, kernels, opening, started
 
 EVERY_SECONDS = 30.0
 
@@ -29,6 +30,7 @@ class Plain(Listener):
         self.at: float | None = None
         self.epochs = self.steps_per_epoch = 0
         self.held: EpochEnded | None = None
+        self.told: str | None = None  # about kernels
 
     def write(self, *lines: str) -> None:
         for line in lines:
@@ -36,12 +38,14 @@ class Plain(Listener):
         self.stream.flush()
 
     def claimed(self, folder: Path, prepared: Prepared) -> None:
-        self.write(*opening(prepared, folder.name))
+        self.write(*opening(prepared, folder))
 
     def event(self, event: object) -> None:
         if isinstance(event, Started):
             self.epochs, self.steps_per_epoch = event.epochs, event.steps_per_epoch
             self.write(started(event))
+        elif isinstance(event, Compiling):
+            self.compiling(event)
         elif isinstance(event, EpochEnded):
             now = self.clock()
             if self.at is None or now - self.at >= EVERY_SECONDS:
@@ -50,11 +54,17 @@ class Plain(Listener):
             else:
                 self.held = event
 
+    def compiling(self, event: Compiling) -> None:
+        text = kernels(event.count) if event.number else "another process compiles kernels"
+        if event.number <= 1 and text != self.told:
+            self.told = text
+            self.write(text)
+
     def line(self, event: EpochEnded) -> str:
         values = [f"{name} {number(value)}" for name, value in event.metrics.items()]
         rest = [f"rate {number(event.learning_rate)}", f"{count(event.examples_per_second)} examples/s"]
-        whole = event.step == event.epoch * self.steps_per_epoch  # else --max-steps cut the epoch short
-        where = f"epoch {event.epoch}/{self.epochs}" if whole else f"step {event.step}"
+        whole = is_whole(event, self.steps_per_epoch)
+        where = f"epoch {event.epoch}/{self.epochs}" if whole else f"step {count(event.step)}"
         return "  ".join([where, *values, *rest, *(["best"] if event.improved else [])])
 
     def flush(self) -> None:
@@ -62,9 +72,9 @@ class Plain(Listener):
             self.write(self.line(self.held))
             self.held = None
 
-    def interrupted(self, name: str) -> None:
-        self.flush()
-        self.write(f"{name}: saving; a second one ends at once")
+    def signalled(self, text: str) -> None:
+        """Say in a handler of signals that one came."""
+        self.stream.write_at_once(text + "\n")
 
     def close(self, outcome: Outcome | None) -> None:
         self.flush()

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 
@@ -34,6 +35,11 @@ class Quiet:
                 self.stream.flush()
             except (OSError, ValueError):
                 self.broken = True
+
+    def write_at_once(self, text: str) -> None:
+        """Write past all buffers, as a handler of signals must: it may come in the middle of a write to them."""
+        with suppress(OSError, ValueError):
+            os.write(self.fileno(), text.encode(self.encoding, "replace"))
 
     def isatty(self) -> bool:
         return not self.broken and self.stream.isatty()
@@ -85,3 +91,16 @@ def say(text: str) -> None:
 def on_terminal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether to draw: a terminal that can move its cursor, and no CI."""
     return stream.isatty() and environ.get("TERM") != "dumb" and not environ.get("CI")
+
+
+def width(stream: TextIO | Quiet, environ: Mapping[str, str] = os.environ) -> int | None:
+    """How many characters a line of a terminal has; None for what is no terminal and takes lines of any length."""
+    if not stream.isatty():
+        return None
+    given = environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 MASKS = [
     (re.compile(r"small-[0-9a-f]{10}"), "small-##########"),
@@ -20,7 +18,6 @@ MASKS = [
     (re.compile(r"[0-9,]+ examples/s"), "# examples/s"),
 ]
 RATE = re.compile(r"^( +[0-9]+ .*?)( +[0-9,]+)(  best)?$", re.MULTILINE)  # the last column of the table
-CONTROL = re.compile("\x1b\\[([0-9;?]*)([A-Za-z])")
 ARGUMENTS = [sys.executable, "-m", "fluxrun", "train", "small.yaml"]
 
 
@@ -47,38 +44,6 @@ def terminal():
     return written.decode()
 
 
-def screen(written):
-    """What is on the screen behind all of it: the lines, after every move of the cursor."""
-    lines, row, column, at = [""], 0, 0, 0
-    while at < len(written):
-        control = CONTROL.match(written, at)
-        if control:
-            count = int(control[1] or 1) if control[1].isdigit() or not control[1] else 0
-            match control[2]:
-                case "A":
-                    row = max(0, row - count)
-                case "K":
-                    lines[row] = "" if control[1] == "2" else lines[row][:column]
-                case "m" | "h" | "l":
-                    pass
-                case other:
-                    pytest.fail(f"a control sequence that this screen does not know: {other}")
-            at = control.end()
-            continue
-        match written[at]:
-            case "\r":
-                column = 0
-            case "\n":
-                row += 1
-                lines += [""] * (row + 1 - len(lines))
-            case character:
-                assert character.isprintable()
-                lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
-                column += 1
-        at += 1
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def masked(text):
     for pattern, mask in MASKS:
         text = pattern.sub(mask, text)
@@ -92,7 +57,7 @@ def compare(name, text):
     assert text == golden.read_text(encoding="utf-8")
 
 
-def test_on_a_terminal(folder):
+def test_on_a_terminal(folder, screen):
     written = terminal()
     assert "\x1b[1m" in written, "the head of the table is bold"
     compare("terminal.txt", masked(screen(written)))
@@ -105,7 +70,7 @@ def test_through_a_pipe(folder):
     compare("pipe.txt", masked(both))
 
 
-def test_a_bar_that_stays_on_the_screen_is_seen(folder):
+def test_a_bar_that_stays_on_the_screen_is_seen(screen):
     golden = (RECORDINGS / "terminal.txt").read_text(encoding="utf-8")
     assert screen("epoch 1/3 ---\r\x1b[2K" + golden.replace("\n", "\r\n")) == golden
     assert screen("epoch 1/3 ---\r\n" + golden.replace("\n", "\r\n")) != golden

@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from flux_core.engine.store import Store
 from flux_core.training import checkpoint
 from fluxrun import exits
+from fluxrun.jobs.signals import Signals
 
 
 def record(folder, run):
@@ -79,7 +81,18 @@ def test_a_dry_run_leaves_nothing(cli, folder):
     done = cli("train", "small.yaml", "--dry-run")
     assert done.exit_code == 0
     assert left(folder) == []
+    assert done.stderr.splitlines()[-1] == "dry run: nothing was trained"
     assert cli("train", "small.yaml", "-q").stdout == done.stdout
+
+
+def test_the_same_training_again_is_told(cli, folder):
+    first = cli("train", "small.yaml")
+    again = cli("train", "small.yaml", "--set", "train.epochs=3")
+    run = first.stdout.strip()
+    assert again.stdout == f"{run}-2\n"
+    note = f"note: {run} is of the same spec and data; --if-missing trains nothing twice"
+    assert [line for line in again.stderr.splitlines() if line.startswith("note")] == [note]
+    assert "note" not in first.stderr + cli("resume", "last", "--set", "train.epochs=4").stderr
 
 
 def test_max_steps_is_evaluated_and_counts_as_success(cli, folder):
@@ -95,6 +108,30 @@ def test_max_time(cli, folder):
     kept = record(folder, done.stdout.strip())
     assert (kept["status"], kept["reason"]) == ("interrupted", "max_time")
     assert (folder / done.stdout.strip() / "checkpoints/last.safetensors").exists()
+    way = f"go on with: fluxrun resume {done.stdout.strip()}"
+    assert done.stderr.splitlines()[-2:] == [f"run: {done.stdout.strip()}", way]
+    again = cli("resume", "last", "--max-time", "0.1s", "-q")
+    assert (again.exit_code, again.stderr) == (exits.OUT_OF_TIME, f"error: --max-time is over\n  {way}\n")
+
+
+def test_time_that_is_over_while_kernels_compile(cli, folder, monkeypatch):
+    store = Store(folder / "kernels")
+    monkeypatch.setattr("flux_core.training.on_tape.default_store", lambda: store)
+    done = cli("train", "small.yaml", "--max-time", "0.001s")
+    assert (done.exit_code, store.compiled) == (exits.OUT_OF_TIME, 0), done.stderr
+    assert re.search(r"^compiling [0-9]+ kernels, once on this machine\ninterrupted ", done.stderr, re.MULTILINE)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert "finished: 3 epochs, 18 steps" in cli("resume", "last").stderr
+
+
+def test_a_signal_is_told_in_its_handler():
+    heard = []
+    with Signals(heard.append) as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == ["SIGTERM: saving; a second one ends at once"]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert (signals.name, signal.getsignal(signal.SIGINT)) == ("SIGTERM", signal.default_int_handler)
 
 
 def test_expectations_decide_the_exit_code(cli, folder):
@@ -112,7 +149,12 @@ def test_divergence(cli, folder):
     assert done.exit_code == exits.DIVERGED, done.stderr
     kept = record(folder, done.stdout.strip())
     assert kept["status"] == "diverged"
-    assert "diverged at step" in kept["reason"]
+    assert kept["reason"] == "diverged at step 2: the loss is not finite"
+    assert "\ndiverged (at step 2: the loss is not finite): 0 epochs, 2 steps, " in done.stderr
+    assert "a lower learning rate, or train.clip_norm, may" in done.stderr
+    quiet = cli("resume", "last", "-q")
+    assert (quiet.exit_code, quiet.stderr.splitlines()[0]) == (exits.DIVERGED, f"error: {kept['reason']}")
+    assert "a lower learning rate" in quiet.stderr
 
 
 OOPS = "x,y,kind\n1,2,a\n2,oops,b\n3,4,a\n4,5,b\n"

@@ -95,7 +95,7 @@ def test_warmup_compiles_once(cli, cache, few):
     first = cli("warmup")
     assert first.exit_code == 0
     assert first.stdout == f"{cache / folder_name()}\n"
-    assert first.stderr == "3 kernels compiled, 0 present\n"
+    assert first.stderr == "compiling 3 kernels, once on this machine\n3 kernels compiled, 0 present\n"
     assert set(json.loads((cache / folder_name() / INDEX).read_text())) == set(few)
     default_store.cache_clear()
     assert cli("warmup").stderr == "0 kernels compiled, 3 present\n"
