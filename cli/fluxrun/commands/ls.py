@@ -11,7 +11,6 @@ from fluxrun.commands.guard import Debug, Runs, guard
 
 if TYPE_CHECKING:
     from fluxrun.jobs.select import Selection
-    from fluxrun.store.listing import Run
 
 EXAMPLES = """Examples:\n
 \b
@@ -34,7 +33,7 @@ def ls(
     """List the runs of a folder, oldest first, with their best metrics."""
 
     def work() -> int:
-        from fluxrun.render.stream import say
+        from fluxrun.render.stream import say, width
 
         one_form({"--json": as_json, "--csv": as_csv})
         chosen = choose(runs, (), where, sort, top)
@@ -50,7 +49,7 @@ def ls(
         elif not chosen.runs:
             say(none_chosen(runs, where))
         else:
-            print("\n".join(_table(chosen)))
+            print("\n".join(_table(chosen, width(sys.stdout))))
         return 0
 
     guard(work, debug)
@@ -74,33 +73,26 @@ def _csv(chosen: Selection) -> str:
     return csv_text(["run", *FIELDS, *(key.name for key in more), *metrics], rows)
 
 
-def _table(chosen: Selection) -> list[str]:
-    """The lines; a column for each value that the runs were chosen by and that is not there anyway."""
+def _table(chosen: Selection, columns: int | None) -> list[str]:
+    """The lines; a column for each value that the runs were chosen by and that is not there anyway, and for metrics.
+
+    Those of the train split have none unless there are no others. Of metrics that do not fit into so many characters,
+    the last ones go.
+    """
     from fluxrun.jobs.duration import show_duration
-    from fluxrun.render.numbers import grid, value
+    from fluxrun.render.numbers import fitting, number, value
+    from fluxrun.store.names import Names
 
     more = [key for key in chosen.keys if key.field not in SHOWN and not key.metrics]
+    known = Names(chosen.runs).metrics
+    asked = [name for key in chosen.keys for name in key.metrics]
+    metrics = list(dict.fromkeys([*asked, *(name for name in known if not name.startswith("train."))])) or list(known)
     rows = []
     for run in chosen.runs:
         seconds = run.values.get("seconds")
         took = show_duration(seconds) if isinstance(seconds, int | float) else "-"
-        rows.append(
-            [run.name, run.status, value(run.values.get("epochs")), took, *(value(key.shown(run)) for key in more)]
-        )
-    lines = grid(
-        ["run", "status", "epochs", "time", *(key.name for key in more), "best"], [[*row, ""] for row in rows], left=2
-    )
-    width = max(map(len, lines))
-    return [
-        lines[0],
-        *(f"{line:<{width}}  {_best(run)}".rstrip() for line, run in zip(lines[1:], chosen.runs, strict=True)),
-    ]
-
-
-def _best(run: Run) -> str:
-    from fluxrun.render.numbers import number
-    from fluxrun.spec.text import visible
-
-    best = run.values.get("best") or run.values.get("final") or {}
-    shown = [name for name in best if not name.startswith("train.")] or list(best)
-    return "  ".join(f"{visible(name)} {number(best[name])}" for name in shown)
+        chosen_by = (value(key.shown(run)) for key in more)
+        measured = (number(run.metrics.get(name)) for name in metrics)
+        rows.append([run.name, run.status, value(run.values.get("epochs")), took, *chosen_by, *measured])
+    header = [*SHOWN[:3], "time", *(key.name for key in more), *metrics]
+    return fitting(header, rows, columns, least=len(header) - len(metrics), left=2)

@@ -79,9 +79,18 @@ def test_ls_chooses_and_sorts(cli, three):
 
 def test_ls_shows_what_runs_were_chosen_by(cli, three):
     lines = table(cli("ls", "--sort", "learning_rate", "--where", "0.affine.out==4".replace("0.", "model.0.")).stdout)
-    assert lines[0] == ["run", "status", "epochs", "time", "model.0.affine.out", "learning_rate", "best"]
-    assert lines[1] == ["a-3", "failed", "2", "1.5", "s", "4", "0.001"]
-    assert lines[2][:8] == ["a-2", "finished", "2", "1.5", "s", "4", "0.01", "valid.loss"]
+    assert lines[0] == ["run", "status", "epochs", "time", "model.0.affine.out", "learning_rate", "valid.loss",
+                        "valid.accuracy"]  # fmt: skip
+    assert lines[1] == ["a-3", "failed", "2", "1.5", "s", "4", "0.001", "-", "-"]
+    assert lines[2] == ["a-2", "finished", "2", "1.5", "s", "4", "0.01", "0.2000", "0.8000"]
+    assert table(cli("ls", "--sort", "train.loss").stdout)[0][-3:] == ["train.loss", "valid.loss", "valid.accuracy"]
+
+
+def test_ls_leaves_out_the_last_metrics_on_a_narrow_terminal(cli, three, monkeypatch):
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 48)
+    assert table(cli("ls").stdout)[0] == ["run", "status", "epochs", "time", "valid.loss"]
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 10)
+    assert table(cli("ls").stdout)[0] == ["run", "status", "epochs", "time"]
 
 
 def test_ls_for_programs(cli, three):
