@@ -22,6 +22,7 @@ from flux_core.data.scale import Scale
 OnMissing = Literal["error", "mean", "median", "mode", "indicator"]
 Block = tuple[NDArray[np.float32], tuple[str, ...]]
 MISSING_HINT = "set data.on_missing to mean, median, mode or indicator, or put the column into data.ignore"
+NEW_HINT = "fill the cell, or train with data.on_missing: mean, median, mode or indicator"
 UNSCALED = Scale.of(0.0, 1.0)
 
 
@@ -62,7 +63,7 @@ class NumericColumn:
         """float32 (rows, features); raises DataError for a missing cell without `fill`, or one too large."""
         missing = values.missing
         if self.fill is None:
-            require_present(missing, place)
+            require_present(missing, place, NEW_HINT)  # rows to train on were looked at before
             filled = values.values
         else:
             filled = np.where(missing, self.fill, values.values)
@@ -130,7 +131,7 @@ class CategoricalColumn:
         """float32 (rows, features); raises DataError for a missing cell where that is an error."""
         missing = words.missing
         if self.fill is None and not self.indicator:
-            require_present(missing, place)
+            require_present(missing, place, NEW_HINT)  # rows to train on were looked at before
         position = {category: i for i, category in enumerate(self.categories)}
         # the last entry, found by code -1, is for missing cells
         words_to = [position.get(word, -1) for word in words.vocabulary]

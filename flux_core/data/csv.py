@@ -100,7 +100,8 @@ class CsvSource:
             targets=fit_targets(targets, cuts["train"], standardize=self.standardize),
             classes=targets.classes,
         )
-        all_notes = [*(note for one in parsed.values() for note in one.notes), *notes]
+        about = target_note(self.target, str(main.place.column))
+        all_notes = [*about, *(note for one in parsed.values() for note in one.notes), *notes]
         xs = {}
         for part, piece in cuts.items():
             source = parsed[piece.file]
@@ -138,7 +139,7 @@ class CsvSource:
         """By loading: only the training rows say how many categories a column has."""
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
-        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:])
+        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:], names=data.classes)
 
     def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
         """The rows of another table, which need not have the target."""
@@ -251,6 +252,15 @@ class CsvSource:
         if self.header and looks_numeric(table.names, ()) and not all(map(str.isdigit, table.names)):
             notes.append(f"{table.file.name}: the header looks like a row of data; if it is, set data.header to false")
         return tuple(notes)
+
+
+def target_note(target: str | int | Sequence[str | int], name: str) -> tuple[str, ...]:
+    """What is said where nothing may have named the target: a table that has it elsewhere is trained on, too.
+
+    >>> target_note(-1, "note"), target_note("y", "y")
+    (("the target is 'note', the last column; data.target would name another",), ())
+    """
+    return (f"the target is {name!r}, the last column; data.target would name another",) if target == -1 else ()
 
 
 def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> list[ColumnError]:

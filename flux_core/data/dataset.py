@@ -138,7 +138,8 @@ class Dataset:
 
     `mapped` are data files that x is read from as they lie. With `streams`, every minibatch goes on where the one
     before it ended: example k * batch_size + b follows example (k - 1) * batch_size + b in the same text, so that
-    nothing may be shuffled and no minibatch be smaller.
+    nothing may be shuffled and no minibatch be smaller. Of x that holds ids, `largest` is the largest at each place of
+    an example.
     """
 
     train: Examples
@@ -151,6 +152,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     mapped: tuple[MappedFile, ...] = ()
     streams: bool = False
+    largest: NDArray[np.int64] | None = None
 
     def require_whole(self) -> None:
         """Look at mapped files before machine code does: to read behind the end of one kills the process."""
@@ -161,7 +163,8 @@ class Dataset:
 @dataclass(frozen=True)
 class Peek:
     """The shape of one example (no batch axis), the dtype of x, the number of classes (None for regression), the shape
-    of one target, the number of symbols where x is text, and whether examples are sequences that have lengths."""
+    of one target, the number of symbols where x is text, whether examples are sequences that have lengths, and the
+    names of the classes where these are no symbols."""
 
     input_shape: tuple[int, ...]
     input_dtype: Literal["float32", "int64"]
@@ -170,6 +173,7 @@ class Peek:
     target_shape: tuple[int, ...]
     vocabulary: int | None = None
     lengths: bool = False
+    names: tuple[str, ...] = ()
 
 
 class Source(Protocol):

@@ -80,7 +80,8 @@ class IdxSource:
         targets = self._targets(task)
         classes = len(targets.classes) if targets.task == "classification" else None
         shape = input_shape(self._raw(Path(self.images)).shape, ids=False)
-        return Peek(shape, "float32", classes, targets.task, targets.values["train"].shape[1:])
+        target_shape = targets.values["train"].shape[1:]
+        return Peek(shape, "float32", classes, targets.task, target_shape, names=targets.classes)
 
     def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
         """The examples of an archive, a .npy or an idx file."""

@@ -81,6 +81,7 @@ class NpySource:
             classes=len(targets.classes) if targets.task == "classification" else None,
             task=targets.task,
             target_shape=targets.values["train"].shape[1:],
+            names=targets.classes,
         )
 
     def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:

@@ -106,6 +106,7 @@ class NpzSource:
             task=targets.task,
             target_shape=targets.values["train"].shape[1:],
             lengths=self.lengths is not None,
+            names=targets.classes,
         )
 
     def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:

@@ -78,7 +78,7 @@ class SyntheticSource:
         """By drawing, which is cheap."""
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
-        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:])
+        return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:], names=data.classes)
 
     def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
         """The examples of an archive, a .npy or an idx file."""

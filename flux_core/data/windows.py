@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import MISSING, Numbers, Place, looks_numeric, read_numbers
 from flux_core.data.columns import NumericColumn, require_present
-from flux_core.data.csv import choose, lacking, misnamed
+from flux_core.data.csv import choose, lacking, misnamed, target_note
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
 from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
 from flux_core.data.kept import kept_dataset, question_about
@@ -162,7 +162,8 @@ class WindowsSource:
         columns, left_out = self._columns(main)
         series = {part: self._series(part, table, (*columns, *targets)) for part, table in tables.items()}
         counts = contiguous(len(main.lines), self._fractions())
-        notes = (*left_out, *unused(len(main.lines), sum(counts.values()), "rows"))
+        about = target_note(self.target, targets[0])
+        notes = (*about, *left_out, *unused(len(main.lines), sum(counts.values()), "rows"))
         whole, start = series["train"], 0
         for part, count in counts.items():
             series[part], start = whole.take(slice(start, start + count)), start + count

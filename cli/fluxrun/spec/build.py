@@ -54,12 +54,13 @@ def gather(loaded: Loaded, *, drawn: bool = True) -> tuple[Spec, Facts, Source, 
     classes = len(dataset.classes) if dataset.task == "classification" else None
     vocabulary = dataset.preprocessing.vocabulary
     symbols = None if vocabulary is None else len(vocabulary)
-    facts = Facts(dataset.task, classes, tuple(name for name, part in parts.items() if part is not None), symbols)
+    splits = tuple(name for name, part in parts.items() if part is not None)
+    facts = Facts(dataset.task, classes, splits, symbols, dataset.classes if symbols is None else ())
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
     x, y = dataset.train.x, dataset.train.y
     padded = dataset.train.lengths is not None
-    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:], padded)
+    inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:], padded, dataset.largest)
     model = fit_model(spec, facts, inputs, doubts, drawn=drawn)
     doubts.problems.raise_if_any()
     return spec, facts, source, dataset, model
@@ -73,7 +74,7 @@ def peek(loaded: Loaded) -> tuple[Spec, Facts, Peek, Any]:
     doubts = Doubts(loaded.tree)
     source = build_source(spec.data)
     seen = _ask(source, lambda: source.peek(seed=spec.seed, task=implied_task(spec)), doubts)
-    facts = Facts(seen.task, seen.classes, _splits(spec), seen.vocabulary)
+    facts = Facts(seen.task, seen.classes, _splits(spec), seen.vocabulary, seen.names)
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
     inputs = Inputs(seen.input_shape, seen.input_dtype, seen.target_shape, seen.lengths)

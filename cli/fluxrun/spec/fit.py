@@ -21,13 +21,14 @@ from fluxrun.spec.schema.root import Spec
 
 @dataclass(frozen=True)
 class Inputs:
-    """Shape (no batch axis) and dtype of one example, the shape of its target, and whether examples are padded
-    sequences that have lengths."""
+    """Shape (no batch axis) and dtype of one example, the shape of its target, whether examples are padded sequences
+    that have lengths, and of ids the largest at each place of an example, if that is known."""
 
     shape: tuple[int, ...]
     dtype: str
     target: tuple[int, ...]
     lengths: bool = False
+    largest: Any = None
 
     @property
     def kind(self) -> Literal["float", "int"]:
@@ -71,8 +72,27 @@ def fit_model(spec: Spec, facts: Facts, inputs: Inputs, doubts: Doubts, *, drawn
         last = len(layers) - 1
         doubts.at(f"model.{last}", f"the model gives {len(output)} values, a loss takes one", "return one value")
         return None
+    _check_ids(spec, facts, inputs, graph, doubts)
     _check_output(spec, facts, inputs, output.shape[1:], doubts)
     return model
+
+
+def _check_ids(spec: Spec, facts: Facts, inputs: Inputs, graph: Any, doubts: Doubts) -> None:
+    """The largest ids of the data against the layers that look them up."""
+    import numpy as np
+
+    from flux_core.passes.known_ids import unknown_id
+
+    largest = inputs.largest if facts.vocabulary is None else np.full(inputs.shape, facts.vocabulary - 1)
+    if largest is None or (found := unknown_id(graph, largest)) is None:
+        return
+    place = found.node.origin.place or "model"
+    index = int(place.split(".")[1]) if place.startswith("model.") else None
+    if index is not None and hasattr(spec.model[index].arguments, "n"):
+        place = f"{place}.{spec.model[index].name}.n"
+    text = f"the data have ids up to {found.id:,}, this looks up those of 0 to {found.rows - 1:,}"
+    hint = f"n: {found.id + 1 if facts.vocabulary is None else 'vocab'}"
+    doubts.at(place, text, hint if place.endswith(".n") else None)
 
 
 def _zeros(name: str, shape: tuple[int, ...], init: Any) -> Any:
@@ -166,7 +186,8 @@ def _check_output(spec: Spec, facts: Facts, inputs: Inputs, shape: tuple[int, ..
             )
             name = "classes" if facts.vocabulary is None else "vocab"
             one_size_off = not inputs.target or shape[:-1] == inputs.target
-            doubts.at(place, text, f"affine: {name}" if one_size_off else None, note)
+            hint = facts.classes_hint or (f"affine: {name}" if one_size_off else None)
+            doubts.at(place, text, hint, note)
         elif part.name == "softmax":
             doubts.at(f"model.{last}", f"cross_entropy takes the scores before {part.name}", "remove this layer", note)
     elif loss.name == "binary_cross_entropy" and facts.task == "classification" and facts.vocabulary is None:

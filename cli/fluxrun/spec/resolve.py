@@ -21,6 +21,8 @@ from fluxrun.spec.schema.sources import Split
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Node
 
+NUMBER = re.compile(r"-?[0-9]+")
+MANY = 20  # classes; more of them, and with gaps, may be a quantity
 INSIDE = re.compile(r"(.*):(\d+):(\d+):(\d+)")
 C = TypeVar("C", bound=Component)
 
@@ -30,12 +32,32 @@ DEFAULT_LOSS = {"classification": "cross_entropy", "regression": "mse"}
 
 @dataclass(frozen=True)
 class Facts:
-    """What the data say: the task, the number of classes, which splits there are, and the symbols of a text."""
+    """What the data say: the task, the number of classes, which splits there are, the symbols of a text, and else the
+    names of the classes."""
 
     task: Task
     classes: int | None
     splits: tuple[str, ...]
     vocabulary: int | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the classes are numbers."""
+        return bool(self.names) and all(NUMBER.fullmatch(name) for name in self.names)
+
+    @property
+    def quantity(self) -> bool:
+        """Whether what is taken for classes looks like a quantity: many numbers, which do not just count up."""
+        if not self.numbered or len(self.names) <= MANY:
+            return False
+        numbers = [int(name) for name in self.names]
+        return max(numbers) - min(numbers) >= len(numbers)
+
+    @property
+    def classes_hint(self) -> str | None:
+        """What to do where a loss for classes does not fit."""
+        return "the target looks like a quantity: take mse" if self.quantity else None
 
 
 def implied_task(spec: Spec) -> Task | None:
@@ -110,15 +132,14 @@ def check_task(spec: Spec, facts: Facts, doubts: Doubts) -> None:
     if CATALOG["loss"][loss.name].task != facts.task:
         other = DEFAULT_LOSS[facts.task]
         hint = f"take {other}"
-        if "task" in type(spec.data.arguments).model_fields:
+        if "task" in type(spec.data.arguments).model_fields and (facts.task == "regression" or facts.numbered):
             hint += f", or say 'task: {'classification' if facts.task == 'regression' else 'regression'}' in data"
         doubts.at("train.loss", f"{loss.name} does not fit: the data are a {facts.task}", hint)
     if loss.name == "binary_cross_entropy" and facts.vocabulary is not None:
         doubts.at("train.loss", "binary_cross_entropy does not fit: the data are a text", "take cross_entropy")
     elif loss.name == "binary_cross_entropy" and facts.classes not in (None, 2):
-        doubts.at(
-            "train.loss", f"binary_cross_entropy is for 2 classes, the data have {facts.classes}", "take cross_entropy"
-        )
+        hint = facts.classes_hint or "take cross_entropy"
+        doubts.at("train.loss", f"binary_cross_entropy is for 2 classes, the data have {facts.classes}", hint)
     for i, metric in enumerate(spec.train.metrics or ()):
         row = CATALOG["metric"][metric.name]
         if row.task != facts.task:

@@ -18,7 +18,7 @@ def table(tmp_path, columns, **options):
     path = tmp_path / "table.csv"
     rows = zip(*(map(str, cells) for cells in columns.values()), strict=True)
     path.write_text("\n".join([",".join(columns), *map(",".join, rows)]) + "\n")
-    seen = look(CsvSource(path, **options).load(seed=0))
+    seen = look(CsvSource(path, **{"target": list(columns)[-1], **options}).load(seed=0))
     return {finding.kind: finding for finding in seen.findings}, seen.baseline
 
 
@@ -171,7 +171,11 @@ def test_notes_of_the_source_are_findings(tmp_path):
         columns = harmless(shade=colours)
         rows = zip(*(map(str, cells) for cells in columns.values()), strict=True)
         path.write_text("\n".join([",".join(columns), *map(",".join, rows)]) + "\n")
-        notes = [f.message for f in look(CsvSource(path).load(seed=seed)).findings if f.kind == "note"]
+        notes = [
+            f.message
+            for f in look(CsvSource(path, target=list(columns)[-1]).load(seed=seed)).findings
+            if f.kind == "note"
+        ]
         if notes:
             assert "a category that training never saw ('violet')" in notes[0]
             return

@@ -118,14 +118,20 @@ def test_one_long_label_costs_what_it_is_long(load) -> None:
 
 
 def test_rows_without_a_target_are_dropped_and_counted(load) -> None:
-    data = load("a,y\n1,u\n2,?\n3,\n4,v\n")
+    data = load("a,y\n1,u\n2,?\n3,\n4,v\n", target="y")
     assert data.train.x.tolist() == [[1], [4]]
     assert data.notes == ("t.csv: 2 rows without a target dropped",)
 
 
 def test_a_header_that_is_data_is_noticed(load) -> None:
-    assert "header looks like a row of data" in load("5.1,3.5,setosa\n4.9,3.0,other\n").notes[0]
-    assert load("0,1,2\n4.9,3.0,other\n").notes == ()
+    assert "header looks like a row of data" in load("5.1,3.5,setosa\n4.9,3.0,other\n", target=2).notes[0]
+    assert load("0,1,2\n4.9,3.0,other\n", target=2).notes == ()
+
+
+def test_a_target_that_nothing_names_is_told(load) -> None:
+    text = "price,note\n1.5,7\n2.5,8\n"
+    assert load(text).notes[:1] == ("the target is 'note', the last column; data.target would name another",)
+    assert load(text, target="note").notes == load(text, target=1).notes == ()
 
 
 MISSING = "a,b,y\n1,u,0\n?,v,1\n2,NA,2\n6,v,3\n 3 ,v,4\n"
@@ -318,7 +324,7 @@ def test_arguments_without_a_meaning(arguments: dict[str, object]) -> None:
 
 def test_too_few_rows_for_a_split_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y\n1,1.5\n2,2.5\n3,3.5\n")
-    data = CsvSource(path).load(seed=0)
+    data = CsvSource(path, target="y").load(seed=0)
     assert (len(data.train), data.valid, data.test) == (3, None, None)
     assert data.notes == ("the valid split got none of 3 rows", "the test split got none of 3 rows")
 
@@ -393,3 +399,11 @@ def test_every_wrong_name_at_once(tmp_path):
         ("test_path", "there is no column 'a'"),
         ("test_path", "there is no column 'c'"),
     ]
+
+
+@pytest.mark.parametrize(("cells", "name"), [({"a": [""], "b": ["u"]}, "a"), ({"a": [1], "b": [None]}, "b")])
+def test_an_empty_cell_of_a_new_file_is_no_matter_of_the_spec(load, cells, name) -> None:
+    data = load("a,b,y\n1,u,1\n2,v,2\n3,u,3\n", target="y")
+    with pytest.raises(DataError, match=f"column '{name}': the value is missing") as caught:
+        data.preprocessing.encode(cells)
+    assert caught.value.hint.startswith("fill the cell, or train with data.on_missing")

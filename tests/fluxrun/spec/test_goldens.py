@@ -21,7 +21,8 @@ QUOTED = re.compile(r"'([^']+)'")
 def report(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(SPECS / f"{name}.yaml", tmp_path)
-    shutil.copy(SPECS / "table.csv", tmp_path)
+    for table in SPECS.glob("*.csv"):
+        shutil.copy(table, tmp_path)
     overrides = SPECS / f"{name}.set"
     return check_spec(f"{name}.yaml", overrides.read_text().splitlines() if overrides.exists() else [])
 
