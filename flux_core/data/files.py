@@ -6,6 +6,7 @@ import difflib
 import stat
 from collections.abc import Mapping
 from glob import glob
+from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -79,11 +80,11 @@ def matching(path: Path) -> list[Path]:
 
     Raises MissingFile where a pattern has none; a file without a pattern may still not be there.
     """
-    if not any(mark in path.name for mark in "*?[") or path.exists():
+    if not any(mark in path.name for mark in "*?[") or exists(path):  # these say no to what can be no path too
         return [path]
     folder = path.parent
-    names = glob(path.name, root_dir=folder) if folder.is_dir() else []
-    found = sorted((file for name in names if (file := folder / name).is_file()), key=str)
+    names = glob(path.name, root_dir=folder) if isdir(folder) else []
+    found = sorted((file for name in names if isfile(file := folder / name)), key=str)
     if not found:
         raise MissingFile("no file has a name of this pattern", file=path)
     return found
