@@ -28,7 +28,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a value, such as train.epochs=5; repeatable.",
+        help="Override a value: train.epochs=5, or 'data.columns.\"a.b\"=numeric'; repeatable.",
         autocompletion=complete_key,
     ),
 ]

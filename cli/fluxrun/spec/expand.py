@@ -2,12 +2,14 @@
 
     relu           ->  {relu: {}}                         --set model.0.affine.bias=false
     affine: 128    ->  {affine: {out: 128}}               --set train.optimizer=sgd
+                                                          --set 'data.columns."a.b"=numeric'
 
 Both walk the tree along the schema. What does not fit the schema is left as it is: the check will name it.
 """
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 from fluxrun.spec.catalog import CATALOG
@@ -19,6 +21,7 @@ from fluxrun.spec.text import LINE_BREAK, Place, Source
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, describe
 
 ROOT = Section(Spec)
+PART = re.compile(r'\s*"[^"]*"\s*(?=[.=])|[^.=]*')  # of a key: in quotes it may hold dots and equals signs
 
 
 def expand(node: Node, inside: Inside = ROOT) -> Node:
@@ -84,22 +87,21 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     from fluxrun.spec.read import read
 
     source = Source(name, text, order=order, one_line=True)
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
+    cut, end = _cut(text)
+    path, value = text[:end], text[end + 1 :]
+    if end == len(text) or not path.strip():
         problems.add(source.whole(), f"expected KEY=VALUE, not {text!r}", "such as train.epochs=5")
         return tree
     if len(LINE_BREAK.split(path)) > 1:
         problems.add(source.whole(), "a key stands on one line", "such as train.epochs=5")
         return tree
     parts: list[tuple[str, Place]] = []
-    column = 0
-    for part in path.split("."):
-        place = Place(source, 0, column, column + len(part))
-        if not part.strip():
+    for part, start in cut:
+        place = Place(source, 0, start, start + len(part))
+        if not (key := unquoted(part.strip())):
             problems.add(place, "a part of the key is empty")
             return tree
-        parts.append((part.strip(), place))
-        column += len(part) + 1
+        parts.append((key, place))
     if value.strip():
         try:
             node = read(source, problems, start=len(path) + 1)
@@ -108,6 +110,32 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     else:
         node = Scalar(None, Place(source, 0, 0, len(text)))
     return expand(_assign(ROOT, tree, parts, node, problems))
+
+
+def _cut(text: str) -> tuple[list[tuple[str, int]], int]:
+    """The parts of the key with the columns where they begin, and where its equals sign stands, or the end."""
+    parts, column = [], 0
+    while found := PART.match(text, column):
+        parts.append((found[0], column))
+        column = found.end()
+        if text[column : column + 1] != ".":
+            break
+        column += 1
+    return parts, column
+
+
+def quoted(key: str) -> str:
+    """A key as `--set` takes it.
+
+    >>> quoted("age"), quoted("a.b")
+    ('age', '"a.b"')
+    """
+    return f'"{key}"' if PART.fullmatch(key) is None else key
+
+
+def unquoted(part: str) -> str:
+    """The key that a part of a path stands for."""
+    return part[1:-1].strip() if len(part) > 1 and part[0] == part[-1] == '"' else part
 
 
 def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], value: Node, problems: Problems) -> Node:

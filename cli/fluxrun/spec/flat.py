@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fluxrun.spec.expand import quoted
 from fluxrun.spec.part import Component, Part, fields, set_aside, to_plain
 from fluxrun.spec.schema.root import Spec
 
@@ -57,7 +58,7 @@ def _value(value: Any, path: str, is_aside: bool) -> Iterator[Leaf]:
                 yield from _value(item, f"{path}.{i}", is_aside)
         case dict() if value:
             for key, item in value.items():
-                yield from _value(item, f"{path}.{key}", is_aside)
+                yield from _value(item, f"{path}.{quoted(key)}", is_aside)
         case _:
             yield path, value, is_aside
 

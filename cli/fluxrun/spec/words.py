@@ -70,6 +70,8 @@ def translate(finding: Any, node: Mapping, path: str, problems: Problems, above:
         options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         message = f"expected one of {', '.join(options)} for {name}, not {describe(value)}"
         hint = near(value, options) if isinstance(value, str) else None
+        if isinstance(value, dict) and len(finding["loc"]) > 1 and place.source.one_line:
+            hint = """a name with dots stands in quotes: 'data.columns."a.b"=numeric'"""
     elif kind in ("string_too_short", "too_short"):
         message = f"{name} may not be empty"
     elif kind in ("string_too_long", "too_long"):

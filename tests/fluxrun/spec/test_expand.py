@@ -63,6 +63,11 @@ def test_expanding_twice_changes_nothing():
         ("data.batch_size=", ("data", "batch_size"), None),
         ("seed=0x10", ("seed",), 16),
         ("name='3'", ("name",), "3"),
+        ('data.columns."gr.ade"=numeric', ("data", "columns"), {"gr.ade": "numeric"}),
+        ('data.columns. "a=b.c" = numeric', ("data", "columns"), {"a=b.c": "numeric"}),
+        ('data.columns.5"=numeric', ("data", "columns"), {'5"': "numeric"}),
+        ('data.columns."x=numeric', ("data", "columns"), {'"x': "numeric"}),
+        ('data.path="a.b=c"', ("data", "path"), "a.b=c"),
     ],
 )
 def test_overrides(text, path, value):
@@ -88,6 +93,8 @@ def test_another_source_keeps_what_it_knows_too():
     [
         ("seed", "--set #1, column 1: error: expected KEY=VALUE"),
         ("=3", "--set #1, column 1: error: expected KEY=VALUE"),
+        ('data.columns."a.b"', "--set #1, column 1: error: expected KEY=VALUE"),
+        ('data.columns.""=3', "--set #1, column 14: error: a part of the key is empty"),
         ("train..epochs=3", "--set #1, column 7: error: a part of the key is empty"),
         ("model.3=relu", "--set #1, column 7: error: expected an index from 0 to 2"),
         ("model.x=relu", "--set #1, column 7: error: expected an index"),

@@ -6,6 +6,7 @@ import pytest
 
 from fluxrun.spec.flat import aside, flat
 from fluxrun.spec.load import load
+from fluxrun.spec.problems import SpecError
 
 
 def test_every_value_has_its_path(folder):
@@ -23,6 +24,18 @@ def test_what_changes_nothing(folder):
     found = aside(load("small.yaml").spec)
     saving = {f"train.checkpoint.{key}" for key in ("every_steps", "every_minutes", "keep")}
     assert found == saving | {f"data.{key}" for key in ("path", "train_path", "valid_path", "test_path")}
+
+
+def test_a_key_with_dots_stands_in_quotes(folder):
+    found = flat(load("small.yaml", ['data.columns."gr.ade"=numeric']).spec)
+    assert {path: found[path] for path in found if path.startswith("data.columns")} == {
+        'data.columns."gr.ade"': "numeric"
+    }
+
+
+def test_a_key_with_dots_that_does_not(folder):
+    with pytest.raises(SpecError, match=r"not a map\n(.*\n)*.*a name with dots stands in quotes"):
+        load("small.yaml", ["data.columns.gr.ade=numeric"])
 
 
 def test_every_path_can_be_set_to_its_value(configs):
