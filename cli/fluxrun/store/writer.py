@@ -70,6 +70,7 @@ class RunWriter:
         for step, path in numbered(self.folder):
             if step > position["step"]:
                 fsio.disk.unlink(path)
+        self.remove_oldest()  # a process may have been killed before it came to that
         best = None if state is None else best_of(state)
         if best is None:  # one that is there is of a future that may not come
             with suppress(FileNotFoundError):
@@ -142,8 +143,12 @@ class RunWriter:
         self.note("checkpoint", kind=kind)
 
     def save_numbered(self, step: int, state: TrainState) -> None:
-        """Write a checkpoint that later ones do not replace, then remove the oldest beyond `keep`."""
+        """Write a checkpoint that later ones do not replace."""
         self.save(f"step-{step:08}", state)
+        self.remove_oldest()
+
+    def remove_oldest(self) -> None:
+        """Remove the oldest numbered checkpoints beyond `keep`; with 0, those that are there stay."""
         for _, path in numbered(self.folder)[: -self.keep]:
             fsio.disk.unlink(path)
 

@@ -185,5 +185,15 @@ def test_going_on_brings_the_folder_back_to_the_state(tmp_path):
     assert [(e["epoch"], e["step"]) for e in happened if e["event"] == "resumed"] == [(3, 30), (2, 25), (2, 20), (0, 0)]
 
 
+def test_going_on_leaves_no_more_numbered_states_than_are_to_be_kept(tmp_path):
+    """As a process does that is killed between writing the newest and removing the oldest."""
+    (tmp_path / "checkpoints").mkdir()
+    for step in (10, 20, 30):
+        RunWriter(Record(tmp_path), keep=3).save_numbered(step, position(step))
+    for keep, left in ((0, 3), (2, 2)):
+        RunWriter(Record(tmp_path), keep=keep).go_on(position(30), "a: 1\n", {"status": "running"})
+        assert [step for step, _ in numbered(tmp_path)] == [10, 20, 30][-left:]
+
+
 def test_a_line_is_one_line():
     assert line({"a": "x\ny", "b": float("inf")}) == b'{"a": "x\\ny", "b": null}\n'
