@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets
 from flux_core.data.chunks import is_large
 from flux_core.data.dataset import Dataset, MappedFile
-from flux_core.data.large import check_ids, encode_large, fit_large
+from flux_core.data.large import encode_large, fit_large, large_ids
 from flux_core.data.lengths import real_steps
-from flux_core.data.preprocessing import Preprocessing, check_finite
+from flux_core.data.preprocessing import Preprocessing, check_finite, check_ids
 from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part
@@ -52,6 +52,7 @@ def array_dataset(
     # the padding of sequences is cleared in memory
     large = main.path is not None and is_large(size) and not targets.lengths
     arrays = {} if large else {part: _checked(raw.values, raw.path, name, ids) for part, raw in xs.items()}
+    largest = _largest(xs, arrays, name) if ids else None
     cuts, notes = cut(targets, fractions, seed=seed)
     rows = cuts["train"].rows
     if standardize is None:
@@ -72,12 +73,19 @@ def array_dataset(
         notes = (*notes, *(f"{reason}; every run decodes them again" for reason in reasons))
         data = dataset({part: x for part, (x, _) in wholes.items()}, targets, cuts, preprocessing, notes, shared=True)
         lent = [raw for part, raw in xs.items() if raw.is_mapped and np.may_share_memory(raw.values, wholes[part][0])]
-        return replace(data, mapped=tuple(MappedFile.of(raw.path) for raw in lent if raw.path is not None))
+        files = tuple(MappedFile.of(raw.path) for raw in lent if raw.path is not None)
+        return replace(data, mapped=files, largest=largest)
     encoded = {
         part: preprocessing.encode_array(arrays[piece.file][piece.rows], file=xs[piece.file].path, name=name)
         for part, piece in cuts.items()
     }
-    return dataset(encoded, targets, cuts, preprocessing, notes)
+    return replace(dataset(encoded, targets, cuts, preprocessing, notes), largest=largest)
+
+
+def _largest(xs: Mapping[Part, Raw], arrays: Mapping[Part, NDArray[Any]], name: str) -> NDArray[np.int64]:
+    """The largest id at each place of an example; of what is large, known as long as its file does not change."""
+    found = [x.max(axis=0) for x in arrays.values()] or [large_ids(raw, name) for raw in xs.values()]
+    return np.asarray(np.max(found, axis=0), np.int64)
 
 
 def _fit(x: NDArray[Any], targets: Targets, rows: NDArray[np.int64], whole: bool) -> Scale:

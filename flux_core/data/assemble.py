@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import Place, Words, shown
 from flux_core.data.dataset import Dataset, Examples, Task
-from flux_core.data.preprocessing import Preprocessing
+from flux_core.data.preprocessing import LARGEST, Preprocessing
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part, split_rows, unused
 from flux_core.errors import DataError
@@ -216,6 +216,8 @@ def _labels(y: NDArray[Any] | Words, place: Place) -> NDArray[np.int64] | Words:
         with np.errstate(invalid="ignore"):
             whole = np.isfinite(y) & (np.abs(y) < 2.0**53) & (y == np.floor(y))
         _require(whole, y, "is no label of a class: labels are whole numbers or text", place, REGRESSION_HINT)
+    if y.dtype.kind == "u":
+        _require(y <= LARGEST, y, f"is too large for the label of a class: {LARGEST} is the largest", place, None)
     return y.astype(np.int64)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,9 @@ from numpy.typing import NDArray
 from flux_core.caches.facts import file_digest, recall
 from flux_core.data.chunks import fit_scale, pieces
 from flux_core.data.decoded import decoded, key_of
-from flux_core.data.preprocessing import Preprocessing, check_finite
+from flux_core.data.preprocessing import Preprocessing, check_finite, check_ids
 from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
-from flux_core.errors import DataError
 
 FORMAT = 1  # goes up when the same key begins to mean other values
 
@@ -54,8 +52,6 @@ def encode_large(
     def parts() -> Iterator[NDArray[Any]]:
         for piece in pieces(raw.shape):
             part = raw.values[piece]
-            if ids:
-                check_ids(part, raw.path, name)
             yield preprocessing.encode_array(part, file=raw.path, name=name, first=piece.start)
 
     key = key_of(
@@ -69,10 +65,18 @@ def encode_large(
     return decoded(key, shape, dtype, parts)
 
 
-def check_ids(x: NDArray[Any], file: Path | None, name: str) -> None:
-    """Raise DataError where an array does not hold ids."""
-    if x.dtype.kind not in "iu" or (x.size and int(x.min()) < 0):
-        raise DataError(f"array {name!r} does not hold ids: whole numbers from 0", file=file)
+def large_ids(raw: Raw, name: str) -> NDArray[Any]:
+    """The largest id at each place of an example. Raises DataError for ids that are none."""
+    assert raw.path is not None  # what is in no file is not large
+
+    def look() -> Any:
+        found = []
+        for piece in pieces(raw.shape):
+            check_ids(raw.values[piece], raw.path, name, piece.start)
+            found.append(raw.values[piece].max(axis=0))
+        return np.max(found, axis=0).tolist()
+
+    return np.array(recall(raw.path, f"largest ids of {name}", look))
 
 
 def _look_at(raw: Raw, name: str, ids: bool) -> None:
@@ -82,7 +86,7 @@ def _look_at(raw: Raw, name: str, ids: bool) -> None:
     def look() -> bool:
         for piece in pieces(raw.shape):
             if ids:
-                check_ids(raw.values[piece], raw.path, name)
+                check_ids(raw.values[piece], raw.path, name, piece.start)
             check_finite(raw.values[piece], raw.path, name, piece.start)
         return True
 

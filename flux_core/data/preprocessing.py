@@ -26,6 +26,7 @@ from flux_core.data.vocabulary import Vocabulary
 from flux_core.errors import CheckpointError, ColumnError, DataError
 
 Table = Mapping[str, Sequence[object]]
+LARGEST = np.iinfo(np.int64).max  # of ids
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Preprocessing:
     ) -> NDArray[Any]:
         """An array as x: ids stay int64, everything else becomes finite float32; `first` is the number of its row 0."""
         if self.dtype == "int64":
+            check_ids(x, file, name, first)
             return x.astype(np.int64)
         x = x[:, None] if x.ndim == 1 else x  # one number a row is one feature
         if self.inputs is not None and self.inputs.mean.ndim and x.shape[1:] != self.inputs.mean.shape:
@@ -172,14 +174,31 @@ def _column(data: dict[str, Any]) -> Column:
     return kinds[data["kind"]].from_json(data)
 
 
+def check_ids(x: NDArray[Any], file: str | Path | None, name: str, first: int = 0) -> None:
+    """Raise DataError where an array does not hold ids, with the index of the first number that is none."""
+    what = f"array {name!r} does not hold ids: whole numbers from 0"
+    if x.dtype.kind not in "iu":
+        raise DataError(what, file=file)
+    if x.size and (int(x.min()) < 0 or int(x.max()) > LARGEST):
+        raise DataError(f"{what}; there is {place_of((x < 0) | (x > LARGEST), x, first)}", file=file)
+
+
+def place_of(which: NDArray[np.bool_], x: NDArray[Any], first: int = 0) -> str:
+    """The first of some values of an array, whose row 0 has the number `first`, and its index.
+
+    >>> place_of(np.array([False, True]), np.array([4, -2]), 100)
+    '-2 at [101]'
+    """
+    index = [int(i) for i in np.argwhere(which)[0]]
+    return f"{x[tuple(index)]} at {[first + index[0], *index[1:]]}"
+
+
 def check_finite(x: NDArray[Any], file: str | Path | None, name: str, first: int = 0) -> None:
     """Raise DataError with the index of the first nan or infinity of an array, whose row 0 has the number `first`."""
     if x.dtype.kind != "f" or bool(np.isfinite(x).all()):
         return
-    index = [int(i) for i in np.argwhere(~np.isfinite(x))[0]]
     raise DataError(
-        f"array {name!r} holds {x[tuple(index)]} at {[first + index[0], *index[1:]]}; "
-        "every value must be a finite float32",
+        f"array {name!r} holds {place_of(~np.isfinite(x), x, first)}; every value must be a finite float32",
         file=file,
         hint="remove or replace such values before training",
     )

@@ -6,6 +6,7 @@ f = Compiled(graph, types)          f(x, y) == interpret(graph, (x, y))
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -44,16 +45,18 @@ class Compiled:
         )
         self.code = encode(self.tape.instructions, self.store, self.base)
         self._walk = self.store.function(Kernel.written("walk", "loop"))
+        self._busy = Lock()  # its memory is one, and the walk lets other threads run
 
     def __call__(self, *xs: Any) -> Any:
-        """The output at `xs`, in new arrays, nested as the graph's output is."""
-        for node, x in zip(self.layout.inputs, xs, strict=True):
-            if node is not None:
-                view = self._view(node)
-                view[...] = np.asarray(x, view.dtype)
-        operands = np.array([offset(self.code.rows, self.base), len(self.code.rows), WIDTH], np.int64)
-        self._walk(self.base.ctypes.data, operands.ctypes.data)
-        results = iter([self._view(node).copy() for node in self.layout.schedule.results])
+        """The output at `xs`, in new arrays, nested as the graph's output is; threads wait for each other."""
+        with self._busy:
+            for node, x in zip(self.layout.inputs, xs, strict=True):
+                if node is not None:
+                    view = self._view(node)
+                    view[...] = np.asarray(x, view.dtype)
+            operands = np.array([offset(self.code.rows, self.base), len(self.code.rows), WIDTH], np.int64)
+            self._walk(self.base.ctypes.data, operands.ctypes.data)
+            results = iter([self._view(node).copy() for node in self.layout.schedule.results])
         return _nested(self.graph.output, results)
 
     def _view(self, node: Node) -> NDArray[Any]:

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.cells import Place
-from flux_core.data.large import check_ids
 from flux_core.data.lengths import checked_lengths, cleared
 from flux_core.data.new import Gives
-from flux_core.data.preprocessing import Preprocessing
+from flux_core.data.preprocessing import Preprocessing, place_of
 from flux_core.errors import CheckpointError, DataError
 from flux_core.interpreter import interpret
 from flux_core.ir import Param
+from flux_core.passes.known_ids import unknown_id
 from flux_core.training import checkpoint
 from flux_core.training.description import Description, description_of
 
@@ -91,11 +91,14 @@ class Trained:
         return x
 
     def require(self, x: NDArray[Any], file: str | Path | None = None) -> None:
-        """Raise DataError where encoded examples have another shape than those of the training."""
+        """Raise DataError where encoded examples have another shape than those of the training, or unknown ids."""
         if x.shape[1:] != self.model.shape:
             raise DataError(
                 f"an example has shape {x.shape[1:]}, the model was trained with {self.model.shape}", file=file
             )
+        if x.dtype.kind == "i" and len(x) and (found := unknown_id(self.model.graph, x.max(axis=0))):
+            where = place_of(x == found.id, x)
+            raise DataError(f"the model knows the ids of 0 to {found.rows - 1}, there is {where}", file=file)
 
     def decided(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Outputs as classes, or as numbers in the units of the data."""
@@ -170,8 +173,6 @@ class Trained:
         array = np.asarray(rows)
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise DataError(f"examples are an array of numbers, not of {array.dtype}")
-        if self.preprocessing.dtype == "int64":
-            check_ids(array, None, "x")
         return array
 
     def _table(self, rows: Any) -> Mapping[str, Sequence[object]]:

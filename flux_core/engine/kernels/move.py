@@ -58,7 +58,6 @@ def gather(arena: Any, operands: Any) -> None:
     ids, n = as_int64(at(arena, operands[1])), operands[4]
     for i in range(operands[3]):
         row, y = ids[i], at(arena, operands[2] + i * n)
-        row = row + operands[5] if row < 0 else row  # as NumPy counts
         if 0 <= row < operands[5]:
             x = at(arena, operands[0] + row * n)
             for j in range(n):
@@ -69,14 +68,14 @@ def gather(arena: Any, operands: Any) -> None:
 
 
 def scatter(arena: Any, operands: Any) -> None:
-    """operands: rows (count, n), ids, target (rows, n), count, n, rows: zeros, plus each row at its id."""
+    """operands: rows (count, n), ids, target (rows, n), count, n, rows: zeros, plus each row at its id, if there is
+    such a row."""
     ids, n = as_int64(at(arena, operands[1])), operands[4]
     whole = at(arena, operands[2])
     for j in range(operands[5] * n):
         whole[j] = np.float32(0)
     for i in range(operands[3]):
         row = ids[i]
-        row = row + operands[5] if row < 0 else row
         if 0 <= row < operands[5]:
             x, y = at(arena, operands[0] + i * n), at(arena, operands[2] + row * n)
             for j in range(n):
@@ -88,7 +87,7 @@ def pick(arena: Any, operands: Any) -> None:
     ids, n = as_int64(at(arena, operands[1])), operands[4]
     y = at(arena, operands[2])
     for i in range(operands[3]):
-        column = ids[i] + n if ids[i] < 0 else ids[i]
+        column = ids[i]
         y[i] = arena[operands[0] + i * n + column] if 0 <= column < n else np.float32(np.nan)
 
 
@@ -99,7 +98,7 @@ def unpick(arena: Any, operands: Any) -> None:
     for j in range(operands[3] * n):
         whole[j] = np.float32(0)
     for i in range(operands[3]):
-        column = ids[i] + n if ids[i] < 0 else ids[i]
+        column = ids[i]
         if 0 <= column < n:
             whole[i * n + column] = arena[operands[0] + i]
 
