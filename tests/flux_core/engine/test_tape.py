@@ -1,5 +1,7 @@
 """The tape against the interpreter: every op row, gradients of every row, random graphs, and nothing recompiled."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from flux_core.engine.compiled import Compiled
 from flux_core.engine.lower import RULES, CannotLowerError
 from flux_core.interpreter import interpret
 from flux_core.ir import Graph, constant, input_node, pack, topological
-from flux_core.ops import IDS, TABLE, Run, relu
+from flux_core.ops import IDS, TABLE, Run, gather, one_hot, pick, relu, scatter, unpick
 from flux_core.passes import Type, gradients
 
 CASES = [pytest.param(op, case, id=f"{name}-{i}") for name, op in TABLE.items() for i, case in enumerate(op.examples)]
@@ -141,3 +143,38 @@ def test_ids_are_moved_whole(shape):
     compiled = Compiled(graph, [Type(shape, "int")])
     compiled.tape.workspace[...] = np.float32(1.5)  # what lay there before
     np.testing.assert_array_equal(compiled(value), value.T)
+
+
+@pytest.mark.parametrize("wrong", [-1, 5, -6])
+def test_an_id_without_a_row_is_nan_and_no_other_row(wrong):
+    table, ids = np.arange(1, 11, dtype=np.float32).reshape(5, 2), np.array([4, wrong, 0])
+    x, y = input_node(0), input_node(1)
+    for graph, inputs in ((Graph(gather(x, y), 2), (table, ids)), (Graph(one_hot(y, n=5), 2), (table, ids))):
+        found = Compiled(graph, types_of(inputs))(*inputs)
+        assert np.isnan(found[1]).all()
+        assert np.isfinite(found[[0, 2]]).all()
+    rows = np.ones((3, 5), np.float32)
+    assert np.isnan(Compiled(Graph(pick(x, y), 2), types_of((rows, ids)))(rows, ids)).tolist() == [False, True, False]
+    given = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+    added = Compiled(Graph(scatter(x, y, constant(table)), 2), types_of((given, ids)))(given, ids)
+    assert added.tolist() == [[5, 6], [0, 0], [0, 0], [0, 0], [1, 2]]
+    one = Compiled(Graph(unpick(x, y, constant(rows)), 2), types_of((given[:, 0], ids)))(given[:, 0], ids)
+    assert one.tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0], [5, 0, 0, 0, 0]]
+
+
+def test_threads_wait_for_each_other():
+    """While one is computing, another has the same memory: it must not write its inputs there."""
+    compiled = Compiled(Graph(input_node(0) * 2.0, 1), [Type((2,))])
+    walk, others = compiled._walk, []
+
+    def interrupted(base, operands):
+        if not others:  # machine code lets other threads run
+            others.append(Thread(target=compiled, args=(np.full(2, 7.0),)))
+            others[0].start()
+            others[0].join(0.2)
+        walk(base, operands)
+
+    compiled._walk = interrupted
+    assert compiled(np.ones(2)).tolist() == [2.0, 2.0]
+    others[0].join()
+    assert compiled(np.full(2, 3.0)).tolist() == [6.0, 6.0]
