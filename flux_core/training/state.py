@@ -104,8 +104,14 @@ def state_of(
 
 
 def best_of(state: TrainState) -> TrainState | None:
-    """The best weights of a state as a state of their own, which can be read but not gone on from; None without."""
+    """The best weights of a state as a state of their own; None without.
+
+    It is the state itself where no epoch before was better, else one that can be read but not gone on from.
+    """
     best = {name: array for name, array in state.tensors.items() if name.startswith("best/")}
+    at = state.meta["position"]
+    if best and at["best_epoch"] == at["epoch"] and not at["step_in_epoch"]:
+        return state
     params = {f"params/{name.removeprefix('best/')}": array for name, array in best.items()}
     return TrainState(params | best, {**state.meta, "part": "best"}) if best else None
 

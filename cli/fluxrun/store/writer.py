@@ -100,9 +100,9 @@ class RunWriter:
             case Snapshot(kind="best"):
                 self.pending_best = event.state
             case Snapshot():
-                self.save("last", event.state)
-                if self.keep and not self.by_epoch:
+                if self.keep and not self.by_epoch:  # first: from the last one it would not be made again
                     self.save_numbered(event.state.meta["position"]["step"], event.state)
+                self.save("last", event.state)
             case Ended():
                 self.end(event, state())
                 return

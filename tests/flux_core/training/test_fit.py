@@ -243,11 +243,13 @@ def test_the_best_weights_of_a_state():
     dataset = data()
     fit, seen = run(dataset, plan(optimizer=adam(0.3), schedule=None, epochs=8))
     snapshot = [event.state for event in seen if isinstance(event, Snapshot)][-1]
+    assert best_of(snapshot) is snapshot
     kept = best_of(fit.state())
     assert set(kept.tensors) == {n for n in snapshot.tensors if n.startswith(("params/", "best/"))}
     for name, tensor in kept.tensors.items():
         np.testing.assert_array_equal(tensor, snapshot.tensors[name])
     assert best_of(Fit(net(dataset), dataset, PLAN).state()) is None
+    assert best_of(run(dataset, plan(monitor=None, epochs=1))[0].state()) is None
     with pytest.raises(CheckpointError, match="best weights only"):
         Fit(net(dataset), dataset, plan(optimizer=adam(0.3), schedule=None), kept)
 

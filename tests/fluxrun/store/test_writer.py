@@ -85,11 +85,20 @@ def position(step, step_in_epoch=0, best=None):
     tensors = {"params/w": np.full(2, step, np.float32)}
     if best is not None:
         tensors["best/w"] = np.full(2, best, np.float32)
-    return TrainState(tensors, {"position": {"epoch": step // 10, "step": step, "step_in_epoch": step_in_epoch}})
+    at = {"epoch": step // 10, "step": step, "step_in_epoch": step_in_epoch, "best_epoch": best and best // 10}
+    return TrainState(tensors, {"position": at})
 
 
 def states(writer):
     return sorted(path.stem for path in (writer.folder / "checkpoints").iterdir())
+
+
+def test_no_step_has_a_last_state_without_the_numbered_one_that_is_to_be_kept(writer, monkeypatch):
+    """A process that is killed in between goes on from the last one, and never comes to that step again."""
+    writer.keep, writer.by_epoch, saved = 2, False, []
+    monkeypatch.setattr(writer, "save", lambda kind, state: saved.append(kind))
+    writer.event(Snapshot("last", position(15, 5), {}), lambda: None)
+    assert saved == ["step-00000015", "last"]
 
 
 @pytest.mark.parametrize("by_epoch", [True, False])
