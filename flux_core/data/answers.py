@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.cells import Place, number, shown
+from flux_core.data.cells import Place, named, shown
 from flux_core.data.preprocessing import Preprocessing, check_finite
 from flux_core.errors import DataError
 
@@ -48,18 +48,9 @@ def _labels(values: NDArray[Any], classes: tuple[str, ...], place: Place) -> NDA
         raise DataError(f"the labels have shape {values.shape}, one a row is wanted", file=place.file)
     ids = {name: i for i, name in enumerate(classes)}
     distinct, position = np.unique(values, return_inverse=True)
-    found = np.array([ids.get(_name(value, ids), -1) for value in distinct.tolist()], np.int64)[position]
+    found = np.array([ids.get(named(value, ids), -1) for value in distinct.tolist()], np.int64)[position]
     if (found < 0).any():
         index = int(np.argmin(found))
         known = ", ".join(map(shown, classes[:10])) + (", ..." if len(classes) > 10 else "")
         raise place.error(f"{shown(str(values[index]))} is no class of the model: it knows {known}", index)
     return found
-
-
-def _name(value: Any, known: dict[str, int]) -> str:
-    """The class that a value means: 1, 1.0 and "1.0" are the class "1" where there is no closer one."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    if text in known:
-        return text
-    whole = number(text) if not isinstance(value, bool) else float(value)
-    return str(int(whole)) if whole is not None and whole == whole // 1 and abs(whole) < 2**53 else text

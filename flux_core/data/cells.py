@@ -69,12 +69,32 @@ class Words:
 
 
 def text_of(cell: object) -> str | None:
-    """A cell as text without blanks around it; None and nan, the marks of other libraries, are None.
+    """A cell as text without blanks around it; None, nan, NaT and NA, the marks of other libraries, are None.
 
     >>> [text_of(cell) for cell in (" a ", 1.5, None, float("nan"))]
     ['a', '1.5', None, None]
     """
-    return None if cell is None or cell != cell else str(cell).strip()
+    try:
+        missing = cell is None or bool(cell != cell)
+    except TypeError:  # pandas.NA equals nothing and differs from nothing
+        missing = True
+    return None if missing else str(cell).strip()
+
+
+def named(value: Any, known: Collection[str]) -> str:
+    """The known name that a value means: 1, 1.0 and "1.0" are "1" where there is no closer one; else its text.
+
+    Other libraries make floats of whole numbers as soon as one of them is missing.
+
+    >>> [named(value, {"1", "red"}) for value in (1, 1.0, "1.0", b"red", True, 1.5, "2.0")]
+    ['1', '1', '1', 'red', '1', '1.5', '2.0']
+    """
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if text in known:
+        return text
+    whole = number(text) if not isinstance(value, bool) else float(value)
+    found = str(int(whole)) if whole is not None and whole == whole // 1 and abs(whole) < 2**53 else text
+    return found if found in known else text
 
 
 def shown(cell: str) -> str:

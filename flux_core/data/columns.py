@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.cells import Numbers, Place, Words, finite, read_numbers, read_words, shown, texts
+from flux_core.data.cells import Numbers, Place, Words, finite, named, read_numbers, read_words, shown, texts
 from flux_core.data.scale import Scale
 
 OnMissing = Literal["error", "mean", "median", "mode", "indicator"]
@@ -124,8 +124,9 @@ class CategoricalColumn:
         return (*names, f"{self.name} is missing") if self.indicator else names
 
     def parse(self, cells: Sequence[str | None], marks: Sequence[str], place: Place) -> Words:
-        """Cells as codes."""
-        return read_words(cells, marks)
+        """Cells as codes; those of whole numbers may have become floats."""
+        words, known = read_words(cells, marks), frozenset(self.categories)
+        return Words(words.codes, tuple(named(word, known) for word in words.vocabulary))
 
     def encode(self, words: Words, place: Place, where: str) -> Block:
         """float32 (rows, features); raises DataError for a missing cell where that is an error."""

@@ -144,3 +144,25 @@ def test_restore_undoes_apply() -> None:
     whole = Scale.fit(values, whole=True)
     assert whole.mean.shape == ()
     assert float(whole.mean) == pytest.approx(values.mean())
+
+
+class Na:
+    """What pandas.NA is: neither equal to itself nor different from itself."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_whole_numbers_that_another_library_made_floats_of():
+    column = CategoricalColumn("c", ("1", "2", "2.5"), "2")
+    x, notes = Preprocessing(columns=(column,)).encode({"c": [1.0, np.float32(2.0), "1.0", 2.5, Na(), np.nan, None]})
+    assert x.tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], *[[0, 1, 0]] * 3]
+    assert notes == ()
+    x, notes = Preprocessing(columns=(column,)).encode({"c": [3.0, 1]})
+    assert x.tolist() == [[0, 0, 0], [1, 0, 0]]
+    assert "('3.0')" in notes[0]
+    exact = CategoricalColumn("c", ("1", "1.0"))
+    assert Preprocessing(columns=(exact,)).encode({"c": ["1.0", 1]})[0].tolist() == [[0, 1], [1, 0]]
