@@ -1,4 +1,4 @@
-"""fluxrun compare [RUN]...: where specs differ, and what came of it, a row for each run."""
+"""fluxrun compare [RUN]...: where specs differ, and what came of it, side by side."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def compare(
 
     def work() -> int:
         from fluxrun.jobs.compare import compare as set_side_by_side
-        from fluxrun.render.numbers import grid, number, value
-        from fluxrun.render.stream import say
-        from fluxrun.render.table import csv_text
+        from fluxrun.render.numbers import counted, number, value
+        from fluxrun.render.stream import say, width
+        from fluxrun.render.table import csv_text, side_by_side
 
         one_form({"--json": as_json, "--csv": as_csv})
         seen = set_side_by_side(choose(runs, which, where, sort, top).runs)
@@ -46,21 +46,20 @@ def compare(
         elif not seen.runs:
             say(none_chosen(runs, where))
         else:
-            header = ["run", "status", *map(seen.names.short, seen.paths), *seen.metrics]
-            lines = grid(
-                header,
+            keys = seen.telling()
+            lines = [
                 [
-                    [
-                        run.name,
-                        run.status,
-                        *(value(run.spec.get(path)) for path in seen.paths),
-                        *(number(run.metrics.get(name)) for name in seen.metrics),
-                    ]
-                    for run in seen.runs
-                ],
-                left=2,
-            )
-            print("\n".join(lines))
+                    run.name,
+                    run.status,
+                    *(value(key.shown(run)) for key in keys),
+                    *(number(run.metrics.get(name)) for name in seen.metrics),
+                ]
+                for run in seen.runs
+            ]
+            header = ["run", "status", *(key.name for key in keys), *seen.metrics]
+            print("\n".join(side_by_side(header, lines, width(sys.stdout))))
+            if follow := len(seen.paths) - sum(len(key.paths) for key in keys):
+                say(f"left out: {counted(follow, 'value')} that follow from these; --csv and --json have all")
         return 0
 
     guard(work, debug)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from fluxrun.commands.answer import Json, print_json
@@ -20,22 +21,21 @@ def diff(first: Run, second: Run, runs: Runs = "runs", as_json: Json = False, de
 
     def work() -> int:
         from fluxrun.jobs.compare import diff as set_against
-        from fluxrun.render.numbers import grid, number, value
+        from fluxrun.render.numbers import number, value
+        from fluxrun.render.stream import width
+        from fluxrun.render.table import against
         from fluxrun.store.listing import find
 
         seen = set_against(find(Path(runs), first), find(Path(runs), second))
         if as_json:
             print_json(seen.to_json())
             return 0
-        columns = [run.name for run in seen.runs]
+        tables = {}
         for title in ("spec", "data", "versions", "metrics"):
-            pairs = getattr(seen, title)
             show = number if title == "metrics" else value
-            rows = [[name, *(show(side) for side in pair)] for name, pair in pairs.items()]
-            if rows:
-                print("\n".join(grid([title, *columns], rows, left=3)))
-            else:
-                print(f"{title}: no difference" if title != "metrics" else "metrics: none yet")
+            pairs = getattr(seen, title)
+            tables[title] = [[name, *(show(side) for side in pair)] for name, pair in pairs.items()]
+        print("\n".join(against(tables, [run.name for run in seen.runs], width(sys.stdout))))
         return 0
 
     guard(work, debug)

@@ -2,17 +2,26 @@
 
 compare(runs)      the paths of the specs that are not the same in all of them, and every metric
 diff(a, b)         two runs in everything that decides a training: spec, data, versions; and their metrics
+
+`Comparison.telling` is for people:
+
+    train.optimizer                       adam   sgd
+    train.optimizer.adam.learning_rate    0.01         ┐ one value, learning_rate
+    train.optimizer.sgd.learning_rate            0.1   ┘
+    train.optimizer.adam.beta1            0.9            left out: it follows from the optimizer
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fluxrun.store.listing import Run
-from fluxrun.store.names import MISSING, Names
+from fluxrun.store.names import MISSING, Key, Names, UnknownName
 
+SOURCE = "data.source"
 Pairs = dict[str, tuple[Any, Any]]
 
 
@@ -37,6 +46,48 @@ class Comparison:
             for run in self.runs
         ]
         return {"runs": rows}
+
+    def telling(self) -> list[Key]:
+        """The values in which specs differ, without those that follow from another one.
+
+        Where components differ, their arguments of the same name are one value. It follows from the component where
+        all runs that have it agree.
+        """
+        groups: dict[tuple[str, str], list[str]] = {}
+        for path in self.paths:
+            groups.setdefault(self._place(path), []).append(path)
+        keys = []
+        for (component, rest), paths in groups.items():
+            key = Key(self._name(component, rest, paths), paths=tuple(paths))
+            if not component or len(_distinct(self.runs, key)) > 1:
+                keys.append(key)
+        return keys
+
+    def _place(self, path: str) -> tuple[str, str]:
+        """The innermost component that differs and the name of its argument; no component, and the path itself."""
+        parts = path.split(".")
+        if parts[0] == "data" and SOURCE in self._components and path != SOURCE:
+            return SOURCE, path  # its arguments stand beside its name
+        for end in range(len(parts) - 2, 0, -1):
+            component = ".".join(parts[:end])
+            if parts[end] in self._components.get(component, ()):
+                return component, ".".join(parts[end + 1 :])
+        return "", path
+
+    @cached_property
+    def _components(self) -> dict[str, set[str]]:
+        """The texts that stand at each path that differs; the names of components are among them."""
+        return {path: {text for run in self.runs if isinstance(text := run.spec.get(path), str)} for path in self.paths}
+
+    def _name(self, component: str, rest: str, paths: Sequence[str]) -> str:
+        """The shortest name that stands for these paths alone."""
+        if len(paths) == 1:
+            return self.names.short(paths[0])
+        try:
+            alone = set(self.names.key(rest).paths) == set(paths)
+        except UnknownName:
+            alone = False
+        return rest if alone else f"{component}.{rest}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +123,15 @@ def diff(a: Run, b: Run) -> Difference:
         _pairs(*environments),
         {name: (a.metrics.get(name), b.metrics.get(name)) for name in {**a.metrics, **b.metrics}},
     )
+
+
+def _distinct(found: Sequence[Run], key: Key) -> list[Any]:
+    """The values of the runs that have one, each once."""
+    values: list[Any] = []
+    for run in found:
+        if (value := key.of(run)) is not MISSING and value not in values:
+            values.append(value)
+    return values
 
 
 def _differs(found: Sequence[Run], path: str) -> bool:

@@ -232,6 +232,77 @@ def test_compare_shows_what_differs(cli, three):
     assert cli("compare", "--runs", "none").stderr == "no runs in none: there is no such folder\n"
 
 
+ADAM = {"train.optimizer": "adam", "train.optimizer.adam.beta1": 0.9, "train.optimizer.adam.weight_decay": 0.0}
+SGD = {"train.optimizer": "sgd", "train.optimizer.sgd.weight_decay": 0.0}
+FOLLOWING = [
+    # one name for arguments of two components; what only one of them has, or what is equal, follows from it
+    ([ADAM | {"train.optimizer.adam.learning_rate": 0.1}, SGD | {"train.optimizer.sgd.learning_rate": 0.2}],
+     {"optimizer": ["adam", "sgd"], "learning_rate": ["0.1", "0.2"]}, 3),
+    ([ADAM | {"train.optimizer.adam.learning_rate": 0.1}, SGD | {"train.optimizer.sgd.learning_rate": 0.1}],
+     {"optimizer": ["adam", "sgd"]}, 5),
+    # an argument that differs among those who have it
+    ([ADAM, ADAM | {"train.optimizer.adam.beta1": 0.8}, SGD],
+     {"optimizer": ["adam", "adam", "sgd"], "beta1": ["0.9", "0.8", "-"]}, 2),
+    # the same name elsewhere, so that the place has to be told
+    ([{"model.0": "affine", "model.0.affine.out": 4, "model.2.affine.out": 2},
+      {"model.0": "lstm", "model.0.lstm.out": 5, "model.2.affine.out": 3}],
+     {"model.0": ["affine", "lstm"], "model.0.out": ["4", "5"], "model.2.affine.out": ["2", "3"]}, 0),
+    # arguments of a source stand beside its name
+    ([{"data.source": "csv", "data.header": True, "data.target": "y"}, {"data.source": "npz", "data.target": "z"}],
+     {"source": ["csv", "npz"], "target": ["y", "z"]}, 1),
+    # no component tells it
+    ([{"train.epochs": 3}, {}], {"train.epochs": ["3", "-"]}, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("specs", "rows", "left_out"), FOLLOWING)
+def test_compare_leaves_out_what_follows(cli, folder, specs, rows, left_out):
+    for i, spec in enumerate(specs):
+        put(folder / "runs", f"b-{i}", 0.1, 0.1 + i / 10, spec=spec, best={"train.loss": 1.0}, final={})
+    done = cli("compare")
+    lines = table(done.stdout)
+    columns = {name: [line[i] for line in lines[1:]] for i, name in enumerate(lines[0])}
+    assert columns == {
+        "run": [f"b-{i}" for i in range(len(specs))],
+        "status": ["finished"] * len(specs),
+        **rows,
+        "train.loss": ["1.0000"] * len(specs),
+    }
+    told = f"left out: {left_out} value" in done.stderr
+    assert told == (left_out > 0), done.stderr
+    different = {path for spec in specs for path in spec if any(other.get(path) != spec[path] for other in specs)}
+    assert {*json.loads(cli("compare", "--json").stdout)["runs"][0]["spec"]} == different, "--json has all"
+
+
+def test_on_a_narrow_terminal_each_run_is_a_column(cli, three, monkeypatch):
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 52)
+    assert table(cli("compare", "a-1", "a-2", "a-3").stdout) == [
+        ["run", "a-1", "a-2", "a-3"],
+        ["status", "finished", "finished", "failed"],
+        ["learning_rate", "0.1", "0.01", "0.001"],
+        ["train.loss", "0.1500", "0.1000", "-"],
+        ["valid.loss", "0.3000", "0.2000", "-"],
+        ["valid.accuracy", "0.7000", "0.8000", "-"],
+    ]
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 39)
+    text = cli("compare", "a-1", "a-2", "a-3").stdout
+    assert max(map(len, text.splitlines())) <= 39
+    assert table(text)[:2] == [["run", "a-1", "a-2"], ["status", "finished", "finished"]]
+    assert table(text)[6:] == [[], ["run", "a-3"], ["status", "failed"], ["learning_rate", "0.001"]]
+
+
+def test_on_a_narrow_terminal_two_runs_are_a_and_b(cli, three, monkeypatch):
+    put(three, "b-1", 0.1, 0.4, data=[{"path": "/b.csv", "sha256": "f" * 64}])
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 60)
+    text = cli("diff", "a-1", "b-1").stdout
+    assert max(map(len, text.splitlines())) <= 60
+    lines = table(text)
+    assert lines[:4] == [["a:", "a-1"], ["b:", "b-1"], ["spec:", "no", "difference"], ["data", "a", "b"]]
+    assert lines[4] == ["file", "0", f"…{HASH[-24:]}", f"…{'f' * 24}"]
+    assert ["valid.loss", "0.3000", "0.4000"] in lines
+    assert table(cli("diff", "a-1", "a-2").stdout)[0] == ["spec", "a-1", "a-2"], "short enough"
+
+
 def test_compare_tells_a_loss_from_a_metric_of_its_name(cli, three):
     put(three, "a-4", 0.1, 0.6, spec={"train.loss": "mae"})
     assert table(cli("compare", "a-1", "a-4").stdout)[0].count("spec.train.loss") == 1
