@@ -111,8 +111,9 @@ def _imbalance(data: Dataset) -> Iterator[Finding]:
     counts = np.bincount(y, minlength=len(data.classes))
     most, least = int(counts.argmax()), int(np.where(counts, counts, len(y)).argmin())
     if counts[most] >= IMBALANCE * counts[least]:
+        rows = "1 row" if counts[least] == 1 else f"{counts[least]:,} rows"
         text = (
-            f"class {shown(data.classes[least])} has {counts[least]:,} rows to train on, "
+            f"class {shown(data.classes[least])} has {rows} to train on, "
             f"class {shown(data.classes[most])} has {counts[most]:,}"
         )
         yield Finding("imbalance", "target", text, "accuracy hardly shows how the small class does")

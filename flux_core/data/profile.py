@@ -6,6 +6,7 @@ cells ──▶ Profile("age", "numeric", "73 different numbers from 17 to 90")
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from flux_core.data.cells import MISSING, shown
 from flux_core.data.cells import number as spelled
 
 ODD_MARKS = ("nan", "null", "NULL", "None", "none", "N/A", "n/a", "na", "#N/A", "-", "--", ".", "unknown", "missing")
+DECIMAL = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 MANY = 200  # categories; each becomes a column
 FEW = 10  # known cells: the odds that all of them miss a training split of 0.8 are 0.2 ** 10
 FEW_NUMBERS = 20  # different whole numbers that may be classes
@@ -87,6 +89,8 @@ def profile(name: str, cells: Sequence[str], marks: Collection[str]) -> Profile:
     values = {cell: value for cell in counts if (value := number(cell)) is not None}
     if len(values) == len(counts):
         return _numbers(name, cells, values, rows, absent)
+    if comma := _comma(counts):
+        return Profile(name, None, comma, absent)
     if len(values) * 2 > len(counts) and len(counts) > MANY // 4:
         odd = next(cell for cell in counts if cell not in values)
         return Profile(name, None, f"numbers, and others such as {shown(odd)}: correct these cells", absent)
@@ -117,6 +121,8 @@ def profile_target(cells: Sequence[str], marks: Collection[str]) -> Target | str
     values = [value for cell in counts if (value := number(cell)) is not None]
     if len(counts) < 2:
         return "it has the same value in every row" if counts else "it has no value"
+    if comma := _comma(counts):
+        return f"it holds {comma}"
     numeric = len(values) == len(counts)
     if numeric:
         whole = all(value == value // 1 for value in values)
@@ -131,6 +137,13 @@ def profile_target(cells: Sequence[str], marks: Collection[str]) -> Target | str
     words = f"{len(counts)} classes: {listed}" + (", ..." if len(ranked) > 4 else "")
     mixed = not numeric and any(spelled(cell) is not None for cell in counts)
     return Target("classification", ranked, words, declared=numeric, mixed=mixed)
+
+
+def _comma(cells: Collection[str]) -> str | None:
+    """What to say of numbers that another language writes."""
+    if not all(DECIMAL.fullmatch(cell) for cell in cells) or all("," not in cell for cell in cells):
+        return None
+    return f"numbers with a comma such as {shown(next(cell for cell in cells if ',' in cell))}: write them with a point"
 
 
 def _shown(value: float) -> str:

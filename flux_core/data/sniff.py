@@ -17,6 +17,7 @@ from pathlib import Path
 
 from flux_core.data.cells import MISSING, number
 from flux_core.data.files import MAX_BYTES, check_size, open_file
+from flux_core.data.table import decoded
 from flux_core.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -41,10 +42,7 @@ def sniff(path: Path, target: str | None = None) -> Dialect:
         check_size(path.stat().st_size, MAX_BYTES, path, "the file")
         data = file.read(HEAD) + b"".join(islice(file, LINES))  # a line of a wide table may be longer than HEAD
         whole = not file.read(1)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=path) from None
+    text = decoded(data, path)
     rows = max((_rows(text, mark, whole) for mark in SEPARATORS), key=lambda found: _fit(found[1]))
     delimiter, cells = rows
     if not cells:
@@ -62,12 +60,14 @@ def _rows(text: str, delimiter: str, whole: bool) -> tuple[str, list[list[str]]]
     return delimiter, found if whole else found[:-1]  # the last row may go on
 
 
-def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
-    """How many rows have the most frequent number of cells, in tenths, and that number; one cell is no cut."""
+def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, bool, int]:
+    """How many rows have the most frequent number of cells, in tenths, whether the first has, and that number; one
+    cell is no cut."""
     if not rows:
-        return (0.0, 0)
+        return (0.0, False, 0)
     width, count = Counter(map(len, rows)).most_common(1)[0]
-    return (0.0, 0) if width == 1 else (round(count / len(rows), 1), width)
+    # numbers may hold a mark, 0,5;0,25, but in the names of columns it only separates
+    return (0.0, False, 0) if width == 1 else (round(count / len(rows), 1), len(rows[0]) == width, width)
 
 
 def _is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

@@ -26,6 +26,7 @@ from flux_core.errors import DataError
 
 Row = tuple[int, list[str]]  # the line on which it starts, its cells
 BLOCK = 2**18  # cells
+csv.field_size_limit(2**31 - 1)  # of a cell; `limit` is that of the file
 END = "\0"  # stands behind the text and between packed cells; a file with a NUL is refused, so it is in no cell
 
 
@@ -109,20 +110,25 @@ def _lines(path: Path, limit: int) -> Iterator[str]:
             data = file.read()
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", file=path) from None
+    decoded(data, path)
+    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")  # a text of all lines would be another copy
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """The text of a file's bytes, from its start on; raises DataError with the line for what is no text in UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError("the text is UTF-16", file=path, hint="save the file as UTF-8")
     if (position := data.find(b"\0")) >= 0:
         row = data.count(b"\n", 0, position) + 1
         raise DataError("there is a NUL byte: this is not a text table", file=path, row=row)
     try:
-        data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         byte = data[error.start]
         raise DataError(
             f"byte 0x{byte:02x} is not UTF-8 text", file=path, row=row, hint="save the file as UTF-8"
         ) from None
-    return io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")  # a text of all lines would be another copy
 
 
 def _rows(text: Iterator[str], path: Path, delimiter: str) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from flux_core.data.cells import MISSING
+from flux_core.data.cells import MISSING, shown
 from flux_core.data.csv import choose
 from flux_core.data.files import MAX_BYTES
 from flux_core.data.profile import Profile, Target, marks_of, profile, profile_target
@@ -85,7 +85,8 @@ def examine(path: Path, target: str) -> Examined:
     known = [cell not in marks for cell in table.columns[name]]
     rows = sum(known)
     if rows < FEWEST:
-        raise DataError(f"{rows} rows with a value here are too few: take {FEWEST} at least", file=path, column=name)
+        count = "1 row with a value here is" if rows == 1 else f"{rows} rows with a value here are"
+        raise DataError(f"{count} too few: take {FEWEST} at least", file=path, column=name)
 
     def answered(name: str) -> list[str]:
         """The cells of the rows that the training takes."""
@@ -96,7 +97,8 @@ def examine(path: Path, target: str) -> Examined:
         raise DataError(f"this cannot be predicted: {meaning}", file=path, column=name)
     columns = tuple(profile(other, answered(other), marks) for other in table.names if other != name)
     if not any(column.kind for column in columns):
-        raise DataError("no column besides the target is worth learning from", file=path)
+        why = "; ".join(f"{shown(column.name)}: {column.words}" for column in columns[:3])
+        raise DataError("no column besides the target is worth learning from", file=path, hint=why or None)
     return Examined(path, rows, dialect, marks, name, meaning, columns)
 
 

@@ -26,6 +26,7 @@ ROWS = 100
         ([f"t{i % 300}" for i in range(3000)], None, "300 different texts, too many to be categories"),
         ([*(str(i / 7) for i in range(ROWS)), "oops"], None, "numbers, and others such as 'oops': correct these cells"),
         (["1", "2", "x"] * 30, "categorical", "3 categories"),
+        (["1", "0,5", "-2,25"] * 30, None, "numbers with a comma such as '0,5': write them with a point"),
         (["inf", "1", "2"] * 30, "categorical", "3 categories"),
     ],
 )
@@ -66,6 +67,8 @@ def test_classes_are_counted():
     assert found.words == "2 classes: 'no' 75%, 'yes' 25%"
 
 
-@pytest.mark.parametrize("cells", [["a"] * 9, ["?"] * 9, [f"name {i}" for i in range(99)], ["a", "b", "c"]])
+@pytest.mark.parametrize(
+    "cells", [["a"] * 9, ["1,5", "2", "0,5"] * 30, ["?"] * 9, [f"name {i}" for i in range(99)], ["a", "b", "c"]]
+)
 def test_what_cannot_be_predicted(cells):
     assert isinstance(profile_target(cells, MISSING), str)

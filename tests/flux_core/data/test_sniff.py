@@ -20,6 +20,7 @@ TABLES = {
     "colour,size\nblue,small\nred,small\nblue,big\n": (",", True),
     "only\n1\n2\n": (",", True),
     "a,b\n": (",", True),
+    "a;b;y\n1,5;2,5;3,5\n4,5;5,5;6,5\n": (";", True),
     "\ufeffa,b\n1,2\n": (",", True),
     "a,b\n1,?\nNA,4\n": (",", True),
     'a;note\n1;"x;y;z"\n2;"p, q"\n3;plain\n': (";", True),
@@ -55,7 +56,12 @@ def test_lines_that_are_longer_than_what_is_looked_at(tmp_path):
 def test_no_table(tmp_path):
     with pytest.raises(MissingFile):
         sniff(tmp_path / "a.csv")
-    for content, text in ((b"", "empty"), (b"\n \n", "empty"), (b"a,\xff\n", "not UTF-8")):
+    for content, text in (
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        (b"a,\n\xff\n", "a.csv:2: byte 0xff is not UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+    ):
         (tmp_path / "a.csv").write_bytes(content)
         with pytest.raises(DataError, match=text):
             sniff(tmp_path / "a.csv")
