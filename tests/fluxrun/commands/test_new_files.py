@@ -1,0 +1,210 @@
+"""New files for evaluate and predict: what does not fit the model is said of the file, and nothing half-made stays."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import flux_core
+from flux_core import fsio
+from flux_core.errors import DataError
+from fluxrun import exits
+from fluxrun.jobs import predict as job
+
+IDS = """\
+data: {source: npz, path: ids.npz, ids: true}
+model: [{embedding: {out: 4, n: 10}}, flatten, {affine: classes}]
+"""
+TEXT = """\
+data: {source: text, path: 't*.txt', steps: 5, batch_size: 4}
+model: [{embedding: 3}, {gru: 4}, {affine: vocab}]
+"""
+ONE_EPOCH = "train: {epochs: 1}\n"
+
+
+@pytest.fixture
+def ids(cli, folder):
+    """A trained model of ids 0 to 9, and files with others."""
+    x = np.random.default_rng(0).integers(0, 10, (40, 3))
+    files = {"ids": x, "unknown": [[1, 2, 3], [4, 10, 12]], "negative": [[0, -1, 1]], "halves": [[0, 1.7, 1]]}
+    files["huge"] = np.array([[0, 2**63 + 5, 1]], np.uint64)
+    for name, array in files.items():
+        np.savez(folder / f"{name}.npz", x=array, y=np.arange(len(array)) % 2)
+    (folder / "ids.yaml").write_text(IDS + ONE_EPOCH)
+    assert cli("train", "ids.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_ids_that_the_model_has_no_row_for(cli, ids, command):
+    said = {
+        "unknown": "unknown.npz: the model knows the ids of 0 to 9, there is 12 at [1, 2]",
+        "negative": "whole numbers from 0; there is -1 at [0, 1]",
+        "halves": "array 'x' does not hold ids",
+        "huge": "there is 9223372036854775813 at [0, 1]",
+    }
+    for name, message in said.items():
+        done = cli(command, "last", f"{name}.npz")
+        assert (done.exit_code, done.stdout) == (exits.BAD_DATA, "")
+        assert message in done.stderr
+
+
+def test_ids_in_python(cli, folder, ids):
+    model = flux_core.load(next((folder / "runs").iterdir()))
+    assert len(model([[1, 2, 9]])) == 1
+    for rows in ([[1, 2, 10]], [[1, 2, -1]], [[1, 2, 1.5]]):
+        with pytest.raises(DataError, match="ids"):
+            model(rows)
+
+
+@pytest.mark.parametrize("layer", ["embedding: {out: 4, n: 10}", "onehot: 10"])
+@pytest.mark.parametrize("command", [("check", "--data"), ("train", "--set", "train.engine=reference"), ("train",)])
+def test_data_with_ids_that_no_layer_looks_up(cli, folder, layer, command):
+    np.savez(folder / "ids.npz", x=np.full((40, 3), 4) + 95 * (np.arange(120) == 7).reshape(40, 3), y=np.arange(40) % 2)
+    (folder / "ids.yaml").write_text(IDS.replace("embedding: {out: 4, n: 10}", layer))
+    done = cli(command[0], "ids.yaml", *command[1:])
+    assert (done.exit_code, (folder / "runs").exists()) == (exits.USAGE, False)
+    said = done.stdout + done.stderr
+    assert "ids.yaml:2:" in said
+    assert "the data have ids up to 99, this looks up those of 0 to 9" in said
+    assert "n: 100" in said
+
+
+def test_symbols_that_no_layer_looks_up(cli, folder):
+    (folder / "t.txt").write_text("abcdefgh" * 80)
+    (folder / "text.yaml").write_text(TEXT.replace("embedding: 3", "embedding: {out: 3, n: 5}"))
+    done = cli("check", "text.yaml")
+    assert done.exit_code == exits.USAGE
+    assert "ids up to 7, this looks up those of 0 to 4" in done.stdout + done.stderr
+    assert "n: vocab" in done.stdout + done.stderr
+
+
+def test_labels_that_fit_no_whole_number(cli, folder):
+    np.savez(folder / "ids.npz", x=np.zeros((4, 3), int), y=np.array([1, 2, 2**63 + 5, 2], np.uint64))
+    (folder / "ids.yaml").write_text(IDS + ONE_EPOCH)
+    done = cli("train", "ids.yaml")
+    assert done.exit_code == exits.BAD_DATA
+    assert "9223372036854775813 is too large for the label of a class" in done.stderr
+
+
+def test_another_set_of_files(cli, folder):
+    for name in "ab":
+        (folder / f"t{name}.txt").write_text(f"hello {name} " * 100)
+    (folder / "text.yaml").write_text(TEXT + ONE_EPOCH)
+    assert cli("train", "text.yaml").exit_code == 0
+    assert cli("evaluate", "last").exit_code == 0
+    (folder / "tc.txt").write_text("hello a " * 100)
+    for command in ("evaluate", "resume"):
+        done = cli(command, "last", *(["--set", "train.epochs=2"] if command == "resume" else []))
+        assert (done.exit_code, "the data are 3 files, the run began with 2" in done.stderr) == (exits.BAD_DATA, True)
+    for name in "bc":
+        (folder / f"t{name}.txt").unlink()
+    done = cli("evaluate", "last")
+    assert (done.exit_code, "the data are 1 file, the run began with 2" in done.stderr) == (exits.BAD_DATA, True)
+
+
+def test_texts(cli, folder):
+    (folder / "t.txt").write_text("hello world\n" * 60)
+    (folder / "text.yaml").write_text(TEXT + ONE_EPOCH)
+    assert cli("train", "text.yaml").exit_code == 0
+    said = {
+        "x" * 100: "new.txt:1: column 1: the model has never seen the character 'x'",
+        "hello": "new.txt: the text has 5 symbols, too few for 4 streams of 5 steps: 21 are needed",
+        "": "there is no text in it",
+    }
+    for text, message in said.items():
+        (folder / "new.txt").write_text(text)
+        done = cli("evaluate", "last", "new.txt")
+        assert (done.exit_code, message in done.stderr, "data.steps" in done.stderr) == (exits.BAD_DATA, True, False)
+    (folder / "new.txt").write_text("hello world\n" * 30)  # longer than what is read at once
+    rows = list(csv.DictReader(io.StringIO(cli("predict", "last", "new.txt").stdout)))
+    assert [row["symbol"] for row in rows] == list("hello world\n" * 30)
+    answer = json.loads(cli("predict", "last", "new.txt", "--json").stdout)
+    assert answer["prediction"] == [row["prediction"] for row in rows]
+    np.testing.assert_allclose(
+        answer["probability"], [[float(v) for v in list(row.values())[2:]] for row in rows], 1e-5
+    )
+    assert cli("predict", "last", "new.txt", "-o", "new.npz").exit_code == 0
+    with np.load(folder / "new.npz") as arrays:
+        assert arrays["symbol"].tolist() == answer["columns"]["symbol"]
+        assert arrays["probability"].tolist() == answer["probability"]
+        assert arrays["prediction"].tolist() == answer["prediction"]
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_another_number_of_targets(cli, folder, standardize):
+    x = np.random.default_rng(0).random((40, 3))
+    np.savez(folder / "one.npz", x=x, y=x[:, 0])
+    np.savez(folder / "two.npz", x=x, y=x[:, :2])
+    spec = f"data: {{source: npz, path: one.npz, standardize: {str(standardize).lower()}}}\nmodel: [affine: 1]\n"
+    (folder / "one.yaml").write_text(spec + "train: {epochs: 1, loss: mse}\n")
+    assert cli("train", "one.yaml").exit_code == 0
+    assert cli("evaluate", "last", "one.npz").exit_code == 0
+    done = cli("evaluate", "last", "two.npz")
+    assert (done.exit_code, done.stdout) == (exits.BAD_DATA, "")
+    assert "two.npz: column 'y': there are 2 targets, the model gives 1" in done.stderr
+    np.savez(folder / "wide.npz", x=x[:, :2], y=x[:, 0])
+    for command in ("evaluate", "predict"):
+        assert cli(command, "last", "wide.npz").exit_code == exits.BAD_DATA
+    np.savez(folder / "UPPER", x=x)
+    (folder / "UPPER.npz").rename(folder / "UPPER.NPZ")
+    said = cli("predict", "last", "one.npz").stdout
+    assert cli("predict", "last", "UPPER.NPZ", "-o", "OUT.NPZ").exit_code == 0
+    with np.load(folder / "OUT.NPZ") as arrays:
+        assert [f"{value:.9g}" for value in arrays["prediction"]] == said.split()[1:]
+
+
+def test_columns_of_any_name_in_an_archive(cli, folder):
+    table = (folder / "table.csv").read_text().replace("x,y,kind", "file,allow_pickle,kind")
+    (folder / "table.csv").write_text(table)
+    assert cli("train", "small.yaml").exit_code == 0
+    assert cli("predict", "last", "table.csv", "-o", "out.npz").exit_code == 0
+    first = (folder / "out.npz").read_bytes()
+    with np.load(folder / "out.npz") as arrays:
+        rows = [row.split(",") for row in table.splitlines()[1:]]
+        assert [arrays[name].tolist() for name in ("file", "allow_pickle", "kind")] == [
+            list(c) for c in zip(*rows, strict=True)
+        ]
+    assert cli("predict", "last", "table.csv", "-o", "out.npz").exit_code == 0
+    assert (folder / "out.npz").read_bytes() == first, "the same arrays are the same bytes"
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.npz"])
+def test_a_disk_that_is_full_in_the_middle(cli, folder, name, monkeypatch):
+    assert cli("train", "small.yaml").exit_code == 0
+    monkeypatch.setattr("flux_core.training.loaded.ROWS", 16)
+    assert cli("predict", "last", "table.csv", "-o", name).exit_code == 0
+    whole, before, write = (folder / name).read_bytes(), sorted(folder.iterdir()), fsio.disk.write
+    seen = []
+
+    def full(file, data):
+        seen.append(len(data))
+        if sum(seen) > len(whole) // 2:
+            raise OSError(28, "No space left on device")
+        return write(file, data)
+
+    monkeypatch.setattr(fsio.disk, "write", full)
+    done = cli("predict", "last", "table.csv", "-o", name)
+    assert (done.exit_code, done.stderr) == (exits.IO_ERROR, f"error: {name}: No space left on device\n")
+    assert sorted(folder.iterdir()) == before
+    assert (folder / name).read_bytes() == whole
+
+
+def test_rows_are_written_while_others_are_still_to_be_computed(cli, folder, monkeypatch):
+    assert cli("train", "small.yaml").exit_code == 0
+    monkeypatch.setattr("flux_core.training.loaded.ROWS", 16)
+    for form in ("table", "archive"):
+        found = job.predict("last", "table.csv", folder / "runs")
+        computed = []
+        found = job.Predictions(found.run, found.data, found.new, found.trained, map(kept_in(computed), found.outputs))
+        at = [len(computed) for _ in getattr(found, form)()]
+        assert at[0] < at[-1] == 4
+
+
+def kept_in(computed):
+    def keep(outputs):
+        computed.append(outputs)
+        return outputs
+
+    return keep
