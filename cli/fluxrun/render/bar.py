@@ -67,7 +67,7 @@ class Bar:
         if self.state is None:
             return ""
         self.at = self.clock()
-        room = (width(self.stream) or 80) - 1  # who writes in the last column may begin a new line
+        room = (width(self.stream) or 80) - len("^C") - 1  # which the terminal may add, and no line may be full
         head, done, rest, tail = layout(*self.state, room, self.marks)
         self.size = len(head + done + rest + tail)
         return head + self._in(GREEN, done) + self._in(DIM, rest) + tail
