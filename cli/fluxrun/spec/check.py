@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from flux_core.errors import Span
 from fluxrun.spec.catalog import CATALOG, Row
+from fluxrun.spec.elsewhere import elsewhere
 from fluxrun.spec.expand import expand
 from fluxrun.spec.nets import net_rows
 from fluxrun.spec.part import Component, FileMark, Inside, Named, Part, Section, Slot, fields
@@ -36,6 +37,7 @@ def check(tree: Node, problems: Problems) -> Spec | None:
     if not isinstance(tree, Mapping):
         problems.add(tree.place, f"a spec is a map of keys, not {describe(plain(tree))}", "such as 'seed: 0'")
         return None
+    problems.tree = tree
     rows = net_rows(tree)
     if rows or "nets" in tree.entries:
         from fluxrun.spec.net_check import check_nets
@@ -98,8 +100,8 @@ def section(
             hint = near(name, inside)
             if hint:
                 meant.add(hint.split("'")[1])
-            elif inside:
-                hint = f"known here: {listing(inside)}"
+            else:
+                hint = elsewhere(name, problems.tree) or (f"known here: {listing(inside)}" if inside else None)
             problems.add(entry.key, f"unknown key {name!r} in {path or 'the spec'}", hint)
         else:
             values[name] = _value(inside[name], entry.node, f"{path}.{name}".lstrip("."), problems, rows, entry.key)
@@ -133,9 +135,9 @@ def _value(inside: Inside, node: Node, path: str, problems: Problems, rows: Rows
         case Slot(many=True), Sequence():
             return [part(inside.kind, item, f"{path}.{i}", problems, rows) for i, item in enumerate(node.items)]
         case Slot(many=True), _:
-            problems.add(
-                node.place, f"expected a list in {path}, not {describe(plain(node))}", "start each entry with '- '"
-            )
+            written = node.place.source.line(node.place.row)[node.place.column : node.place.end]
+            hint = f"write [{written}]" if isinstance(node, Scalar) and written else "start each entry with '- '"
+            problems.add(node.place, f"expected a list in {path}, not {describe(plain(node))}", hint)
             return FAILED
         case Slot(later=True), _:
             return plain(node)

@@ -14,7 +14,24 @@ from typing import Literal
 
 from flux_core.errors import FluxError
 from fluxrun.spec.text import Place, visible
+from fluxrun.spec.tree import Node
 
+ALIASES = {  # what other tools say
+    "bce": "binary_cross_entropy",
+    "dense": "affine",
+    "fc": "affine",
+    "hidden_size": "out",
+    "layers": "model",
+    "linear": "affine",
+    "lr": "learning_rate",
+    "mean_squared_error": "mse",
+    "out_features": "out",
+    "rnn": "recurrent",
+    "swish": "silu",
+    "units": "out",
+    "val": "valid",
+    "validation": "valid",
+}
 Severity = Literal["error", "warning"]
 
 
@@ -40,10 +57,14 @@ class SpecError(FluxError):
 
 @dataclass
 class Problems:
-    """A growing list of problems; once a part of the spec could not be read it is `lacking`: nothing is missing."""
+    """A growing list of problems; once a part of the spec could not be read it is `lacking`: nothing is missing.
+
+    `tree` is the whole spec, once it was read: where else a key may stand.
+    """
 
     found: list[Problem] = field(default_factory=list)
     lacking: bool = False
+    tree: Node | None = None
 
     def add(
         self, place: Place, message: str, hint: str | None = None, *, notes: Iterable[tuple[Place, str]] = ()
@@ -57,13 +78,17 @@ class Problems:
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
-    """The hint that names the closest known name, if one is close.
+    """The hint that names the closest known name, if one is close or other tools call it so.
 
     >>> near("sofmax", ["softmax", "tanh"])
     "did you mean 'softmax'?"
+    >>> near("Linear", ["affine", "tanh"])
+    "did you mean 'affine'?"
     """
     folded = {n.lower(): n for n in sorted(names, reverse=True)}
-    close = difflib.get_close_matches(name.lower()[:100], folded, n=1, cutoff=0.6)
+    wanted = name.lower()[:100]
+    other = ALIASES.get(wanted)
+    close = [other] if other in folded else difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
     return f"did you mean {folded[close[0]]!r}?" if close else None
 
 

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fluxrun.spec.problems import Problems, near
 from fluxrun.spec.text import Place
 from fluxrun.spec.tree import Mapping, Node, Scalar, Sequence, describe
 
+NUMBER = re.compile(r"[-+0-9.eE]+")
 EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -78,4 +80,7 @@ def translate(finding: Any, node: Mapping, path: str, problems: Problems, above:
         message = f"{name} may have {context['max_length']} {'characters' if 'string' in kind else 'entries'} at most"
     else:
         message = finding["msg"]
+    if message.startswith("expected a whole number") and isinstance(value, float) and value.is_integer():
+        written = place.source.line(place.row)[place.column : place.end]
+        hint = f"write {value:.0f}" if NUMBER.fullmatch(written) else None  # a computed one is written otherwise
     problems.add(place, message, hint)

@@ -57,6 +57,8 @@ BEYOND = {
     "override_shapes",
     "overrides",
     "paths",
+    "quantity",
+    "quantity_binary",
     "recurrent_ids",
     "recurrent_last",
     "recurrent_rows",

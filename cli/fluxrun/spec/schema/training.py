@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -196,3 +197,10 @@ class Train(Component):
     """Machine code, or the interpreter, which is the slow reference."""
     checkpoint: Checkpoint = Checkpoint.model_construct(metric=None, every_steps=None, every_minutes=1.0, keep=0)
     """What is kept, and when."""
+
+    @classmethod
+    def together(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        parts = [part for part in values.get("metrics") or () if isinstance(part, Part)]
+        labels = [getattr(part.arguments, "label", part.name) for part in parts]
+        if doubled := next((label for i, label in enumerate(labels) if label in labels[:i]), None):
+            yield "metrics", f"the metric {doubled!r} is here twice"
