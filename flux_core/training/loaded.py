@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -215,15 +216,18 @@ def load(run: str | Path) -> Trained:
 
 
 def _newest(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The best checkpoint of a run, or the last, which also holds the best weights; a damaged one is a warning."""
-    files = [folder / "checkpoints" / f"{name}.safetensors" for name in ("best", "last")]
-    present = [file for file in files if file.exists()]
+    """The best checkpoint of a run, else the last or a numbered one, which also hold the best weights.
+
+    A damaged one is a warning as long as there is another.
+    """
+    named = [folder / "checkpoints" / f"{name}.safetensors" for name in ("best", "last")]
+    numbered = sorted(folder.glob("checkpoints/step-*.safetensors"), key=lambda file: (len(file.name), file.name))
+    present = [file for file in (*named, *reversed(numbered)) if file.exists()]
     if not present:
         raise CheckpointError(f"{folder}: there is no checkpoint of a run here")
-    try:
-        return checkpoint.read(present[0])
-    except CheckpointError as error:
-        if len(present) == 1:
-            raise
-        warnings.warn(f"{error}; the last checkpoint is used instead", stacklevel=3)
-        return checkpoint.read(present[1])
+    for file, other in pairwise(present):
+        try:
+            return checkpoint.read(file)
+        except CheckpointError as error:
+            warnings.warn(f"{error}; {other.name} is used instead", stacklevel=3)
+    return checkpoint.read(present[-1])

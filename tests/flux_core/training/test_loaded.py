@@ -163,10 +163,16 @@ def test_a_damaged_best_checkpoint_is_a_warning(tmp_path, table):
     _, _, found = trained(tmp_path, CsvSource(table[0]), "cross_entropy", 2)
     folder = tmp_path / "run" / "checkpoints"
     (folder / "best.safetensors").write_bytes((folder / "last.safetensors").read_bytes()[:-1] + b"\xff")
-    with pytest.warns(UserWarning, match=r"best.safetensors: the checkpoint is damaged.*last checkpoint is used"):
+    with pytest.warns(UserWarning, match=r"best.safetensors: the checkpoint is damaged.*; last.safetensors is used"):
         again = flux_core.load(tmp_path / "run")
     assert np.array_equal(again.outputs(table[1]), found.outputs(table[1]))
-    (folder / "last.safetensors").unlink()
+    (folder / "last.safetensors").rename(folder / "step-100000007.safetensors")
+    (folder / "step-00000900.safetensors").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"best.safetensors: .*; step-100000007.safetensors is used instead"):
+        again = flux_core.load(tmp_path / "run")
+    assert np.array_equal(again.outputs(table[1]), found.outputs(table[1]))
+    for path in folder.glob("step-*"):
+        path.unlink()
     with pytest.raises(CheckpointError, match="damaged"):
         flux_core.load(tmp_path / "run")
 

@@ -273,7 +273,7 @@ def test_checkpoints_that_are_damaged(cli, process, folder, run):
     done = process("predict", "last", "table.csv")  # here the tests would make an error of the warning
     assert (done.returncode, done.stdout) == (0, before), done.stderr
     assert "warning: " in done.stderr
-    assert "the last checkpoint is used instead" in done.stderr
+    assert "last.safetensors is used instead" in done.stderr
     last.write_bytes(b"")
     for arguments in (["predict", "last", "table.csv", "-o", "out.csv"], ["evaluate", "last"]):
         done = process(*arguments)
