@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
+
+from fluxrun.commands.completing import complete_key, complete_run
 
 CODE = """
 import sys
@@ -84,3 +87,13 @@ def test_keys_of_a_spec(complete):
 def test_a_spec_with_errors_offers_nothing(complete, folder):
     (folder / "wrong.yaml").write_text("train: [")
     assert complete("fluxrun train wrong.yaml --set train.e") == []
+
+
+def test_a_folder_that_cannot_be_looked_into_offers_nothing():
+    class Context:
+        params: ClassVar = {"runs": "n" * 300, "run": "n" * 300}
+        args = ()
+
+    for word in ("", "a", "best:"):
+        assert complete_run(Context, word) == []
+        assert complete_key(Context, word) == []
