@@ -60,7 +60,8 @@ def answered_rows(new: NewData, table: Table, target: str, preprocessing: Prepro
     notes = [f"{new.path.name}: {lacking} of {len(cells)} rows have no target, left out"] if lacking else []
     place = Place(new.path, table.lines[rows], target)
     kept = [cell for cell in cells if cell not in marks]
-    values = np.array(kept) if preprocessing.classes else read_numbers(kept, marks, place).values
+    # objects: a text of NumPy is as long as the longest of them
+    values = np.array(kept, object) if preprocessing.classes else read_numbers(kept, marks, place).values
     some = NewData(new.path, new.x[rows], new.notes)
     return answered(some, values, place, preprocessing, gives, *notes)
 

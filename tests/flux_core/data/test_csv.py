@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_core.data import CsvSource, Dataset, Preprocessing, table
+from flux_core.data.new import Gives
 from flux_core.data.table import read_table
 from flux_core.errors import ColumnError, DataError, MissingFile
 
@@ -106,12 +107,14 @@ def test_the_loss_makes_numbers_to_classes(tmp_path: Path) -> None:
     assert CsvSource(path, **RAW, task="regression").load(seed=0, task="classification").task == "regression"
 
 
-def test_one_long_label_costs_what_it_is_long(load) -> None:
+def test_one_long_label_costs_what_it_is_long(load, tmp_path: Path) -> None:
     text = "x,y\n" + "1,b\n2,a\n" * 2000 + f"3,{'l' * 5000}\n"
     tracemalloc.start()
     data = load(text)
+    new = CsvSource(tmp_path / "t.csv").read_answered(tmp_path / "t.csv", data.preprocessing, Gives(3))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert new.train.y.tolist() == data.train.y.tolist()
     assert data.classes == ("a", "b", "l" * 5000)
     assert (data.train.y[:2].tolist(), data.train.y[-1]) == ([1, 0], 2)
     assert peak < 2**23  # not 4 bytes a character for each of the rows
