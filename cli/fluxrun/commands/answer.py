@@ -6,7 +6,8 @@ answer ──▶ {"version": 1, ...}      docs/json.md has the keys of every com
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +17,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
-    """One JSON object on stdout, its version first, in ASCII so that any locale can carry it."""
+    """One JSON object on stdout, its version first, in ASCII so that any locale can carry it.
+
+    A list may also come as an iterator: its items are written as they come, and need not be in memory together.
+    """
+    before = "{"
+    for key, value in {"version": VERSION, **answer}.items():
+        sys.stdout.write(f"{before}{json.dumps(key)}: ")
+        sys.stdout.writelines(_items(value) if isinstance(value, Iterator) else [_text(value)])
+        before = ", "
+    print("}")
+
+
+def _items(values: Iterator[Any]) -> Iterator[str]:
+    yield "["
+    for i, value in enumerate(values):
+        yield f"{', ' if i else ''}{_text(value)}"
+    yield "]"
+
+
+def _text(value: Any) -> str:
     from fluxrun.store.record import jsonable
 
-    print(json.dumps(jsonable({"version": VERSION, **answer}), allow_nan=False))
+    return json.dumps(jsonable(value), allow_nan=False)
 
 
 def one_form(forms: Mapping[str, bool]) -> None:

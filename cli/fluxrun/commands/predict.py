@@ -33,7 +33,10 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Predict for the rows of a file: all of its columns, then the prediction and the probability of each class."""
+    """Predict for the rows of a file: all of its columns, then the prediction and the probability of each class.
+
+    Where the data have no header (data.header: false), the answer has none either.
+    """
 
     def work() -> int:
         from fluxrun.jobs.predict import check_output, write

@@ -98,17 +98,10 @@ class Predictions:
         def members() -> Iterator[tuple[str, Member]]:
             names = ["prediction"]
             if self.trained.task == "classification":
-                values: list[NDArray[Any]] = []
-
-                def shares() -> Iterator[NDArray[Any]]:
-                    for block in self.blocks():
-                        values.append(block.values)
-                        assert block.shares is not None
-                        yield block.shares
-
+                shares, chosen = self._apart()
                 names += ["probability", "classes"]
-                yield "probability", Member(np.dtype(np.float64), (len(self), len(classes)), shares())
-                yield "prediction", Member(classes.dtype, (len(self),), values)
+                yield "probability", Member(np.dtype(np.float64), (len(self), len(classes)), shares)
+                yield "prediction", Member(classes.dtype, (len(self),), chosen)
                 yield "classes", Member(classes.dtype, classes.shape, [classes])
             else:
                 shape = (len(self),) if targets == 1 else (len(self), targets)
@@ -124,15 +117,35 @@ class Predictions:
         return {**about, "classes": list(self.trained.classes), "notes": list(self.new.notes), "rows": len(self)}
 
     def to_json(self) -> dict[str, Any]:
-        """What `predict --json` prints: lists of one length, but for the names of the classes."""
+        """What `predict --json` prints: lists of one length, but for the names of the classes; those that are long are
+        iterators, to be taken in their order."""
         columns = {name: list(cells) for name, cells in self._kept.items()}
-        values: list[Any] = []
-        shares: list[Any] | None = [] if self.trained.task == "classification" else None
-        for block in self.blocks():
-            values += block.values.tolist()
-            if shares is not None and block.shares is not None:
-                shares += block.shares.tolist()
-        return {**self.about(), "columns": columns, "prediction": values, "probability": shares}
+        if self.trained.task == "regression":
+            values = (value for block in self.blocks() for value in block.values.tolist())
+            return {**self.about(), "columns": columns, "probability": None, "prediction": values}
+        shares, names = self._apart()
+        rows = (row for part in shares for row in part.tolist())
+        return {
+            **self.about(),
+            "columns": columns,
+            "probability": rows,
+            "prediction": (name for part in names for name in part.tolist()),
+        }
+
+    def _apart(self) -> tuple[Iterator[NDArray[Any]], Iterator[NDArray[Any]]]:
+        """The probabilities of all rows, and then their classes, which are kept meanwhile."""
+        kept: list[NDArray[Any]] = []
+
+        def shares() -> Iterator[NDArray[Any]]:
+            for block in self.blocks():
+                kept.append(block.values)
+                assert block.shares is not None, "classes have probabilities"
+                yield block.shares
+
+        def names() -> Iterator[NDArray[Any]]:
+            yield from kept
+
+        return shares(), names()
 
     @cached_property
     def columns(self) -> Mapping[str, Sequence[Any]]:
