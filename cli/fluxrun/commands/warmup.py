@@ -34,6 +34,8 @@ def warmup(as_json: Json = False, debug: Debug = False) -> None:
             elif number == 1:
                 say(kernels(count))
 
+        if bar is not None:
+            bar.show("looking which kernels are missing", 0.0)
         done = warm_up(show)
         if bar is not None:
             bar.close()
