@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,26 @@ from flux_core.caches.folder import candidates, unfit
 INDEX = "index.json"
 
 
+class FolderWarning(UserWarning):
+    """Kernels are kept in another folder than the one that was asked for."""
+
+
 def store_folder() -> Path | None:
-    """The first folder that is ours and can keep kernels or has some, made if missing; None if there is none."""
+    """The first folder that is ours and can keep kernels or has some, made if missing; None if there is none.
+
+    Warns where that is not the one that FLUXRUN_CACHE names: whoever set it looks for kernels there.
+    """
     name = folder_name()
-    return next((base / name for base in candidates() if passed_over(base, name) is None), None)
+    refusals = []
+    for base in candidates():
+        if (reason := passed_over(base, name)) is not None:
+            refusals.append(reason)
+            continue
+        if refusals and os.environ.get("FLUXRUN_CACHE"):
+            words = f"FLUXRUN_CACHE cannot be used: {refusals[0]}; kernels are kept in {base / name}"
+            warnings.warn(words, FolderWarning, stacklevel=2)
+        return base / name
+    return None
 
 
 def passed_over(base: Path, name: str) -> str | None:

@@ -9,7 +9,9 @@ import pytest
 
 from flux_core.caches.folder import candidates, is_ours
 from flux_core.engine import folder
-from flux_core.engine.folder import folder_name, store_folder
+from flux_core.engine.folder import FolderWarning, folder_name, store_folder
+
+passed_over = pytest.mark.filterwarnings("ignore::flux_core.engine.folder.FolderWarning")
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def block(place):
     place.write_bytes(b"")
 
 
+@passed_over
 def test_places_that_cannot_be_made_are_passed_over(places):
     for place, following in zip(places, [*places[1:], None], strict=True):
         block(place)
@@ -69,6 +72,7 @@ def test_a_user_without_a_home_gets_a_temporary_folder(places, monkeypatch):
     assert store_folder() == places[3] / folder_name()
 
 
+@passed_over
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
 def test_a_folder_that_others_can_write_to_is_passed_over(places, mode):
     places[0].mkdir()
@@ -85,12 +89,14 @@ def test_a_folder_of_somebody_else_is_passed_over(places, monkeypatch):
     assert store_folder() is None
 
 
+@passed_over
 def test_a_link_is_not_followed(places, tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     places[0].symlink_to(tmp_path / "elsewhere")
     assert store_folder() == places[1] / folder_name()
 
 
+@passed_over
 def test_a_folder_that_cannot_be_written_to_counts_only_with_kernels_in_it(places, monkeypatch):
     found = store_folder()
     real = os.access
@@ -98,6 +104,18 @@ def test_a_folder_that_cannot_be_written_to_counts_only_with_kernels_in_it(place
     assert store_folder() == places[1] / folder_name()
     (found / "index.json").write_text("{}")
     assert store_folder() == found
+
+
+def test_a_folder_that_was_asked_for_in_vain_is_told(places, monkeypatch):
+    block(places[0])
+    with pytest.warns(FolderWarning, match="FLUXRUN_CACHE cannot be used") as warned:
+        found = store_folder()
+    (words,) = [str(one.message) for one in warned]
+    assert str(places[0]) in words
+    assert words.endswith(f"kernels are kept in {found}")
+    block(places[1])
+    monkeypatch.delenv("FLUXRUN_CACHE")
+    assert store_folder() == places[2] / folder_name(), "nobody asked for the first of the others"
 
 
 @pytest.mark.parametrize("what", ["numba", "numpy", "llvmlite", "cpu", "features", "source", "setting"])
