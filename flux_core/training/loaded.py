@@ -224,7 +224,7 @@ def _newest(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     numbered = sorted(folder.glob("checkpoints/step-*.safetensors"), key=lambda file: (len(file.name), file.name))
     present = [file for file in (*named, *reversed(numbered)) if file.exists()]
     if not present:
-        raise CheckpointError(f"{folder}: there is no checkpoint of a run here")
+        raise CheckpointError(f"{folder}: there is no checkpoint of a run here: nothing is saved yet, or it is gone")
     for file, other in pairwise(present):
         try:
             return checkpoint.read(file)
