@@ -74,7 +74,7 @@ def description_of(meta: Mapping[str, Any], params: Mapping[str, Param]) -> Desc
     data = meta.get("model")
     if data is None:
         raise CheckpointError(
-            "the checkpoint does not hold its model, only its weights: the model runs code of its own"
+            "the checkpoint does not hold its model, only its weights: the model runs code of its own, or is very long"
         )
     try:
         graph = from_plain(data["graph"], params)
