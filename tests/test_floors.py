@@ -1,6 +1,8 @@
 """The house: a module imports only from floors below its own, and heavy packages stay where they belong."""
 
 import ast
+import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,3 +132,19 @@ def test_dependencies_have_lower_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     every = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
     assert all(">=" in dependency for dependency in every)
+
+
+def test_what_is_imported_is_declared():
+    declared = {
+        re.split("[>[]", line)[0]
+        for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    known = {"yaml": "pyyaml", "pydantic_core": "pydantic-core"}
+    imported = set()
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            imported |= {name.partition(".")[0] for name in names}
+    others = imported - set(sys.stdlib_module_names) - {"flux_core", "fluxrun", "_typeshed", ""}
+    assert {known.get(name, name) for name in others} == declared

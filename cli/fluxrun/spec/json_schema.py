@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotated_types import MinLen
 
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.describe import default_of, docs, is_required, plain_schema
@@ -73,7 +72,7 @@ class _Writer:
                 found = self.source()
             case Slot(kind=kind, many=True):
                 least = max(
-                    (mark.min_length for mark in schema.model_fields[name].metadata if isinstance(mark, MinLen)),
+                    (mark.min_length for mark in schema.model_fields[name].metadata if hasattr(mark, "min_length")),
                     default=0,
                 )
                 found = {"type": "array", "items": self.component(kind), "minItems": least}
