@@ -68,10 +68,17 @@ def find(tree: Node, path: str) -> Place:
     >>> from fluxrun.spec.read import read_text
     >>> str(find(read_text("train:\\n  epochs: 3"), "train.epochs"))
     '<text>:2:11'
+    >>> str(find(read_text("data:\\n  columns: {a.b: numeric}"), "data.columns.a.b"))
+    '<text>:2:13'
     """
     node: Node = tree
     place = tree.place
-    for part in path.split("."):
+    parts = path.split(".")
+    while parts:
+        part = parts.pop(0)
+        if isinstance(node, Mapping):
+            while part not in node.entries and parts:  # a name with dots
+                part = f"{part}.{parts.pop(0)}"
         if isinstance(node, Mapping) and part in node.entries:
             entry = node.entries[part]
             node, place = entry.node, entry.key
