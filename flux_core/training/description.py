@@ -20,7 +20,7 @@ from flux_core.ir import Graph, Param
 from flux_core.passes import Type, infer_types, laid_out
 from flux_core.passes.portable import from_plain, to_plain
 
-LIMIT = 1 << 21  # characters, some ten thousand layers: a header has twice as much room beside what it tells of the data
+LIMIT = 1 << 21  # characters, some ten thousand layers: half of the room that a header has beside the data's names
 SCORES = {"cross_entropy": "scores", "binary_cross_entropy": "score"}  # what a model under a loss gives, else numbers
 
 Meaning = Literal["scores", "score", "numbers"]
