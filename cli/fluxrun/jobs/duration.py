@@ -1,4 +1,4 @@
-"""Lengths of time, as people write them: 90s, 10m, 1h30m."""
+"""Lengths of time, as people write them: 90s, 10m, 1h30m, 5 min."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 
 from fluxrun.jobs.expect import UsageError
 
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(min|[smhd])\s*")
 
 
 def parse_duration(text: str) -> float:
     """Seconds; a bare number counts seconds. Raises UsageError.
 
-    >>> parse_duration("1h30m"), parse_duration("2.5")
-    (5400.0, 2.5)
+    >>> parse_duration("1h30m"), parse_duration("2.5"), parse_duration("1 h 5 min")
+    (5400.0, 2.5, 3900.0)
     """
-    parts = PART.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return math.fsum(float(number) * UNITS[unit] for number, unit in parts)
+    parts = list(PART.finditer(text))
+    if parts and "".join(part[0] for part in parts) == text:
+        return math.fsum(float(part[1]) * UNITS[part[2]] for part in parts)
     try:
         seconds = float(text)
     except ValueError:

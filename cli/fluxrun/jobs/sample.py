@@ -57,6 +57,8 @@ def sample(which: str, settings: Settings, runs: Path) -> Sample:
     from flux_core.training import load as load_model
     from flux_core.training.sampling import sample_ids
 
+    if not settings.temperature >= 0:  # nan is neither
+        raise UsageError(f"--temperature {settings.temperature}: write a number, 0 or more")
     run = find(runs, which)
     trained = load_model(run.folder)
     vocabulary = trained.preprocessing.vocabulary

@@ -36,13 +36,23 @@ def test_a_metric_that_will_not_be_there_is_named_before_the_training():
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("45", 45)]
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("2d", 172800),
+        ("45", 45),
+        ("5min", 300),
+        (" 1h 30 m", 5400),
+    ],
 )
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "x", "10 m", "-5", "1h-3m", "nan", "inf", "10q", "m"])
+@pytest.mark.parametrize("text", ["", "x", "1 0m", "5ms", "1 h m", "-5", "1h-3m", "nan", "inf", "10q", "m"])
 def test_durations_without_a_meaning(text):
     with pytest.raises(UsageError, match="--max-time"):
         parse_duration(text)
