@@ -32,7 +32,7 @@ FLOORS = {
 HOMES = {
     "numba": {"flux_core.engine"},
     "llvmlite": {"flux_core.engine"},
-    "rich": set(),
+    "rich": {"fluxrun.render"},
     "typer": {"fluxrun.commands", "fluxrun.main"},
     "yaml": {"fluxrun.spec"},
     "pydantic": {"fluxrun.spec"},

@@ -1,14 +1,14 @@
-"""One line at the bottom of a terminal that moves, and lines above it that stay.
+"""One line at the bottom of a terminal that moves, and lines above it that stay, in the bars and colours of rich.
 
-epoch 13/20 ━━━━━━━━━━━━━━━━━━━━━────────────  loss 0.0298  0:00:02 left  41,200 examples/s
+epoch 13/20 ━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━━━  loss 0.0298  0:00:02 left  41,200 examples/s
 
-The cursor stays where it is seen and no thread draws: whatever stops the process, or ends it, leaves a sound terminal.
+rich's own live display hides the cursor and draws from a thread; here whatever stops the process, or ends it, leaves a
+sound terminal.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,8 +16,6 @@ from fluxrun.render.stream import Quiet, width
 
 EVERY_SECONDS = 0.1
 ROOM = 10  # a shorter bar says nothing
-MARKS, ASCII_MARKS = "━─", "=-"  # what is done, what is not
-BOLD, GREEN, DIM, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[90m", "\x1b[0m"
 ERASE, UP = "\r\x1b[K", "\x1b[A"
 
 
@@ -25,9 +23,10 @@ class Bar:
     """A bar on a terminal, drawn at most every tenth of a second and below every line that is printed."""
 
     def __init__(self, stream: Quiet, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.console import Console
+
         self.stream, self.clock = stream, clock
-        self.coloured = not os.environ.get("NO_COLOR")
-        self.marks = MARKS if stream.encoding.lower().startswith("utf") else ASCII_MARKS
+        self.console = Console(file=stream, highlight=False, soft_wrap=True)  # type: ignore[arg-type]  # it writes
         self.at = -math.inf
         self.state: tuple[str, float, Sequence[str]] | None = None
         self.size = 0  # characters that are on the screen
@@ -40,8 +39,12 @@ class Bar:
 
     def print(self, *lines: str, bold: bool = False) -> None:
         """Lines that stay."""
-        texts = [f"{BOLD}{line}{PLAIN}" if bold else line for line in lines]
-        self._write(self._erased() + "".join(f"{text}\n" for text in texts) + self._drawn())
+        from rich.text import Text
+
+        with self.console.capture() as printed:
+            for line in lines:
+                self.console.print(Text(line, "bold" if bold else ""))
+        self._write(self._erased() + printed.get() + self._drawn())
 
     def print_at_once(self, line: str) -> None:
         """The same from a handler of signals."""
@@ -66,34 +69,38 @@ class Bar:
     def _drawn(self) -> str:
         if self.state is None:
             return ""
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
         self.at = self.clock()
-        room = (width(self.stream) or 80) - len("^C") - 1  # which the terminal may add, and no line may be full
-        head, done, rest, tail = layout(*self.state, room, self.marks)
-        self.size = len(head + done + rest + tail)
-        return head + self._in(GREEN, done) + self._in(DIM, rest) + tail
+        label, share, more = self.state
+        columns = (width(self.stream) or 80) - len("^C") - 1  # which the terminal may add, and no line may be full
+        head, room, tail = layout(label, more, columns)
+        self.size = len(head) + room + len(tail)
+        bar = ProgressBar(1.0, share, room, style="bright_black", complete_style="green", finished_style="green")
+        with self.console.capture() as drawn:
+            self.console.print(Text(head), end="")
+            if room:
+                self.console.print(bar, end="", width=room)
+            self.console.print(Text(tail), end="")
+        return drawn.get()
 
-    def _in(self, colour: str, text: str) -> str:
-        return f"{colour}{text}{PLAIN}" if self.coloured and text else text
 
+def layout(label: str, more: Sequence[str], columns: int) -> tuple[str, int, str]:
+    """The label, the size of the bar, and as much of the rest as leaves room for it.
 
-def layout(
-    label: str, share: float, more: Sequence[str], columns: int, marks: str = MARKS
-) -> tuple[str, str, str, str]:
-    """The label, what is done of the bar and what is not, and as much of the rest as leaves room for the bar.
-
-    >>> layout("epoch 1/2", 0.75, ["loss 0.5", "0:00:02 left"], 36)
-    ('epoch 1/2 ', '━━━━━━━━━━━━', '────', '  loss 0.5')
-    >>> layout("epoch 12/20", 0.5, ["loss 0.5"], 20)
-    ('epoch 12/20', '', '', '')
+    >>> layout("epoch 1/2", ["loss 0.5", "0:00:02 left"], 36)
+    ('epoch 1/2 ', 16, '  loss 0.5')
+    >>> layout("epoch 12/20", ["loss 0.5"], 20)
+    ('epoch 12/20', 0, '')
     """
     kept = list(more)
     while kept and len(label) + 1 + ROOM + len(_joined(kept)) > columns:
         kept.pop()
     room = columns - len(label) - 1 - len(_joined(kept))
     if room < ROOM:
-        return label[:columns], "", "", ""
-    done = int(room * min(1.0, max(0.0, share)))
-    return f"{label} ", marks[0] * done, marks[1] * (room - done), _joined(kept)
+        return label[:columns], 0, ""
+    return f"{label} ", room, _joined(kept)
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -45,14 +45,14 @@ def ended(epoch, metrics, step=None, improved=False):
 
 def test_a_bar_and_fixed_columns(live, lines, tmp_path):
     live.event(Progress(0, 5, 5, 0.75, 1000.0))
-    assert lines()[1].startswith("epoch 1/2 ━━━━━━━━━━─")
-    assert lines()[1].endswith("─  loss 0.7500  0:00:00 left  1,000 examples/s")
+    assert lines()[1].startswith("epoch 1/2 ━━━━━━━━━━╸━")
+    assert lines()[1].endswith("━  loss 0.7500  0:00:00 left  1,000 examples/s")
     assert len(lines()[1]) == 97
     for epoch in (1, 2):
         live.clock.at = float(epoch)
         live.event(ended(epoch, {"train.loss": 0.5 / epoch, "valid.accuracy": 0.125 * epoch}, improved=epoch == 2))
         assert lines()[-1].startswith("epoch 2/2 ━"), "the bar is in the epoch behind the last row"
-    assert "─" not in lines()[-1], "all is done"
+    assert "╸" not in lines()[-1], "all is done"
     live.close(Outcome(tmp_path / "run", "finished", None, 2, 20, 1.5))
     assert lines() == [
         "9,610 parameters, 10 steps an epoch",
@@ -154,7 +154,7 @@ def test_a_terminal_without_unicode():
 def test_a_window_without_room_for_a_bar(live, lines, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     live.event(Progress(0, 5, 5, 0.1983, 115725.0))
-    assert lines()[-1] == "epoch 1/2 ━━━───────────  loss 0.1983"
+    assert lines()[-1] == "epoch 1/2 ━━━╸━━━━━━━━━━  loss 0.1983"
     monkeypatch.setenv("COLUMNS", "12")
     live.clock.at = 1.0
     live.event(Progress(0, 6, 6, 0.1983, 115725.0))
