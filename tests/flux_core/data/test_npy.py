@@ -198,6 +198,20 @@ def test_negative_ids_are_refused(size: str, tmp_path: Path) -> None:
             NpySource(**saved(tmp_path, array), ids=True).load(seed=0)
 
 
+def test_the_largest_ids_are_known(size: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 50, (ROWS, 4))
+    source = NpySource(**saved(tmp_path, x), ids=True)
+    for _ in range(2):  # the second time they are remembered
+        found = source.load(seed=0).largest
+        assert found is not None
+        assert found.tolist() == x.max(axis=0).tolist()
+    x[17, 2] = 1000
+    found = NpySource(**saved(tmp_path, x), ids=True).load(seed=0).largest
+    assert found is not None
+    assert found.max() == 1000
+    assert NpySource(**saved(tmp_path, X)).load(seed=0).largest is None
+
+
 def counting(monkeypatch: pytest.MonkeyPatch, module, name: str) -> list[int]:
     """How often a function of a module is called."""
     calls, real = [], getattr(module, name)

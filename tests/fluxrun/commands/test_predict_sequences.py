@@ -86,3 +86,8 @@ def test_fewer_rows_than_a_window(cli, folder):
     done = cli("predict", "last", "new.csv")
     assert (done.exit_code, done.stdout) == (65, "")
     assert "5 rows are too few, the model reads 6 at once" in done.stderr
+    written(folder / "new.csv", series(STEPS))
+    assert cli("predict", "last", "new.csv").exit_code == 0
+    done = cli("evaluate", "last", "new.csv")
+    assert (done.exit_code, done.stdout) == (65, "")
+    assert "6 rows are too few, the model reads 6 and is measured by the next 1" in done.stderr
