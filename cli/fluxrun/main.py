@@ -69,7 +69,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+        bool, typer.Option("--version", "-V", help="Show the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """Train neural networks from a YAML file."""

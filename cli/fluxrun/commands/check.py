@@ -31,7 +31,7 @@ class Format(StrEnum):
 
 def check(
     configs: Annotated[
-        list[str], typer.Argument(metavar="CONFIG...", help="The specs, YAML files; - reads one from stdin.")
+        list[str], typer.Argument(metavar="CONFIG", help="The specs, YAML files; - reads one from stdin.")
     ],
     overrides: Set = None,
     form: Annotated[
@@ -46,7 +46,7 @@ def check(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Check specs, and their shapes where the data are at hand; exit code 2 if there are errors."""
+    """Check specs, and their shapes where the data are at hand. Exit code 2 if there are errors."""
 
     def work() -> int:
         from fluxrun.jobs.check import check_spec

@@ -25,7 +25,9 @@ Sort = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="By a metric, best first, or by any value; -NAME turns the order round."),
 ]
-Top = Annotated[int | None, typer.Option(min=1, help="Only so many, the first of --sort or else the newest.")]
+Top = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only so many, the first of --sort or else the newest.")
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Print a table as csv on stdout.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
 ConfigOrRun = Annotated[

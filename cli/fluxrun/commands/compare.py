@@ -25,7 +25,7 @@ def compare(
     as_csv: Csv = False,
     debug: Debug = False,
 ) -> None:
-    """Show runs side by side: the values in which their specs differ, and their metrics; without RUN all of them."""
+    """Show runs side by side. The values in which their specs differ, and their metrics; without RUN all of them."""
 
     def work() -> int:
         from fluxrun.jobs.compare import compare as set_side_by_side

@@ -17,12 +17,14 @@ EXAMPLES = """Examples:\n
 
 
 def components(
-    name: Annotated[str | None, typer.Argument(help="Only what has this name, with all its arguments.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only what has this name, or may stand under this key.")
+    ] = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print all as tables in Markdown.")] = False,
     debug: Debug = False,
 ) -> None:
-    """List every name that a spec may use, with its arguments, their types and defaults."""
+    """List every name that a spec may use. With arguments, their types and defaults."""
 
     def work() -> int:
         from fluxrun.jobs.expect import UsageError
@@ -38,7 +40,7 @@ def components(
         elif markdown:
             print(as_markdown(found))
         else:
-            print("\n".join(as_table(found) if name is None else as_page(found)))
+            print("\n".join(as_page(found) if name in {one.name for one in found} else as_table(found)))
         return 0
 
     guard(work, debug)

@@ -17,7 +17,7 @@ EXAMPLES = """Examples:\n
 
 
 def diff(first: Run, second: Run, runs: Runs = "runs", as_json: Json = False, debug: Debug = False) -> None:
-    """Show what differs between two runs: spec by dotted path, data by SHA-256, versions; and their metrics."""
+    """Show what differs between two runs. Spec by dotted path, data by SHA-256, versions; and their metrics."""
 
     def work() -> int:
         from fluxrun.jobs.compare import diff as set_against

@@ -15,7 +15,7 @@ EXAMPLES = """Examples:\n
 
 
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
-    """Show versions, CPU, BLAS and the kernel store; exit code 1 if something is broken."""
+    """Show versions, CPU, BLAS and the kernel store. Exit code 1 if something is broken."""
 
     def work() -> int:
         from fluxrun import exits

@@ -11,6 +11,7 @@ import typer
 from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
 from fluxrun.commands.guard import Debug, Runs, guard
+from fluxrun.commands.training import Threads
 
 EXAMPLES = """Examples:\n
 \b
@@ -30,15 +31,16 @@ class Split(StrEnum):
 def evaluate(
     which: Run,
     data: Annotated[
-        str | None, typer.Argument(help="A file with rows and answers, - is stdin; by default the run's own.")
+        str | None,
+        typer.Argument(metavar="FILE", help="A file with rows and answers, - is stdin; by default the run's own."),
     ] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's own data; test by default.")] = None,
     runs: Runs = "runs",
-    threads: Annotated[int | None, typer.Option(min=1, envvar="FLUXRUN_THREADS", help="How many at most.")] = None,
+    threads: Threads = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a trained model on its test split, or on a file that it has never seen."""
+    """Measure a model on its test split, or on another file."""
 
     def work() -> int:
         from fluxrun.jobs.evaluate import evaluate as measure

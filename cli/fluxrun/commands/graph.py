@@ -49,7 +49,7 @@ def graph(
     runs: Runs = "runs",
     debug: Debug = False,
 ) -> None:
-    """Show the graph of a training behind every stage, down to the instructions and their memory."""
+    """Show the graph of a training behind every stage. Down to the instructions and their memory."""
 
     def work() -> int:
         from fluxrun.jobs.graph import graph_stages

@@ -22,7 +22,10 @@ def _folder(runs: str) -> str:
     return runs
 
 
-Runs = Annotated[str, typer.Option("--runs", envvar="FLUXRUN_RUNS", help="The folder of the runs.", callback=_folder)]
+Runs = Annotated[
+    str,
+    typer.Option("--runs", metavar="FOLDER", envvar="FLUXRUN_RUNS", help="The folder of the runs.", callback=_folder),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -27,7 +27,7 @@ def init(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a first spec for a table, with a reason on every line; it trains as it is."""
+    """Write a first spec for a table. With a reason on every line; it trains as it is."""
 
     def work() -> int:
         from fluxrun.jobs.starter import about, examine, starter, write

@@ -30,7 +30,7 @@ def ls(
     as_csv: Csv = False,
     debug: Debug = False,
 ) -> None:
-    """List the runs of a folder, oldest first, with their best metrics."""
+    """List the runs of a folder with their best metrics. Oldest first, or as --sort says."""
 
     def work() -> int:
         from fluxrun.render.stream import say, width

@@ -23,7 +23,9 @@ def predict(
     which: Run,
     data: Annotated[
         str,
-        typer.Argument(help="A file with rows such as those of the training; answers may be there; - reads stdin."),
+        typer.Argument(
+            metavar="FILE", help="A file with rows such as those of the training; answers may be there; - reads stdin."
+        ),
     ],
     output: Annotated[
         str | None,
@@ -33,7 +35,7 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Predict for the rows of a file: all of its columns, then the prediction and the probability of each class.
+    """Predict for the rows of a file. Prints all of its columns, then the prediction and the share of each class.
 
     Where the data have no header (data.header: false), the answer has none either.
     """

@@ -36,7 +36,7 @@ def resume(
     quiet: QuietOption = False,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run at its last checkpoint; the rest is equal to the bit to that of an unbroken training.
+    """Go on with a run at its last checkpoint. The rest is equal to the bit to that of an unbroken training.
 
     Free to change with --set: where data files lie, train.epochs (unless the schedule is a cosine, which knows the
     end), train.early_stop.patience, how often states are saved. Other keys of model and train need --allow-inexact;

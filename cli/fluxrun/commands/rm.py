@@ -26,7 +26,7 @@ def rm(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Remove runs, with everything in their folders; prints their paths. One that is going on stays."""
+    """Remove runs, with everything in their folders. Prints their paths; one that is going on stays."""
 
     def work() -> int:
         from fluxrun.jobs.expect import UsageError

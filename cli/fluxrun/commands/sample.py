@@ -24,17 +24,22 @@ def sample(
     prime: Annotated[
         str, typer.Option(metavar="TEXT", help="The text to go on from, which is printed first; - reads it from stdin.")
     ] = "",
-    length: Annotated[int, typer.Option(min=0, help="How many symbols to add.")] = 500,
+    length: Annotated[int, typer.Option(min=0, metavar="N", help="How many symbols to add.")] = 500,
     temperature: Annotated[
-        float, typer.Option(min=0, help="0: always the likeliest; 1: as the model says; above: more variety.")
+        float,
+        typer.Option(
+            min=0, metavar="NUMBER", help="0: always the likeliest; 1: as the model says; above: more variety."
+        ),
     ] = 1.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Choose among so many of the likeliest.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another text.")] = 0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Choose among so many of the likeliest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another text.")] = 0,
     runs: Runs = "runs",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Let a model that has learnt from a text write: to stdout, symbol by symbol, in UTF-8 or in the model's bytes."""
+    """Let a model that has learnt from a text write. Symbol by symbol, to stdout, in UTF-8 or in the model's bytes."""
 
     def work() -> int:
         from fluxrun.jobs.sample import Settings

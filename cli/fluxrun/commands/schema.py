@@ -15,7 +15,7 @@ A spec that begins with this line is completed and checked while it is written:
 
 
 def schema(debug: Debug = False) -> None:
-    """Print the JSON Schema (2020-12) of a spec, for editors and other tools."""
+    """Print the JSON Schema of specs, for editors. It is of the draft 2020-12."""
 
     def work() -> int:
         import json

@@ -22,7 +22,7 @@ def show(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a spec with every default filled in, and its layers with shapes, parameters and memory."""
+    """Show a spec with every default, and its layers. Each with its shape, parameters and memory."""
 
     def work() -> int:
         from fluxrun.jobs.show import show as view

@@ -18,9 +18,9 @@ EXAMPLES = """Examples:\n
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="The spec, a YAML file; - reads it from stdin.")],
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The spec, a YAML file; - reads it from stdin.")],
     overrides: Set = None,
-    name: Annotated[str | None, typer.Option(help="The run's name instead of the spec's.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name instead of the spec's.")] = None,
     runs: Runs = "runs",
     if_missing: Annotated[
         bool,

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from fluxrun.render.live import Live
     from fluxrun.render.plain import Plain
 
-MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many steps; exit code 0.")]
-MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Stop after 90s, 10m, 1h30m; exit code 75.")]
+MaxSteps = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many steps; exit code 0.")]
+MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Stop after 90s, 10m, 1h 30m; exit code 75.")]
 Expect = Annotated[
     list[str] | None,
     typer.Option(metavar="CONDITION", help="Such as 'valid.accuracy>=0.9'; exit code 4 if not met; repeatable."),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, envvar="FLUXRUN_THREADS", help="How many threads at most; every number gives the same run."),
+    typer.Option(
+        min=1, metavar="N", envvar="FLUXRUN_THREADS", help="How many threads at most; every number gives the same run."
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 

@@ -15,7 +15,7 @@ EXAMPLES = """Examples:\n
 
 
 def warmup(as_json: Json = False, debug: Debug = False) -> None:
-    """Compile all kernels that can be known ahead; prints the folder that keeps them."""
+    """Compile all kernels that can be known ahead. Prints the folder that keeps them."""
 
     def work() -> int:
         from fluxrun import exits

@@ -25,6 +25,7 @@ from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.part import Component, Named, Section, Slot, fields, to_plain
 from fluxrun.spec.problems import near
 from fluxrun.spec.schema.root import Spec
+from fluxrun.spec.schema.training import Train
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,24 @@ def descriptions() -> list[Description]:
 
 
 def named(name: str) -> tuple[list[Description], str | None]:
-    """The sections and components of a name, of all kinds; where there is none, a hint with the nearest.
+    """The sections and components of a name, of all kinds, else those of a kind, or of a key that takes a kind.
+
+    Where there are none, a hint with the nearest.
 
     >>> [(found.kind, found.main) for found in named("step")[0]]
     [('schedule', 'every')]
     >>> named("addam")
     ([], "did you mean 'adam'?")
+    >>> [found.name for found in named("metrics")[0]][:2]
+    ['accuracy', 'top_k']
     """
     known = descriptions()
-    found = [one for one in known if one.name == name]
-    return found, None if found else near(name, {one.name for one in known})
+    keys = {
+        key: mark.kind for schema in (Spec, Train) for key, mark in fields(schema).items() if isinstance(mark, Slot)
+    }
+    kind = keys.get(name, name)
+    found = [one for one in known if one.name == name] or [one for one in known if one.kind == kind]
+    return found, None if found else near(name, {*keys, *(word for one in known for word in (one.name, one.kind))})
 
 
 def sections() -> Iterator[tuple[str, type[Component]]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from fluxrun.spec.catalog import CATALOG
 from fluxrun.spec.describe import default_of, docs, is_required, plain_schema
 from fluxrun.spec.part import Component, Named, Section, Slot, fields

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from fluxrun import exits
 
 
@@ -32,10 +34,28 @@ def test_json_has_the_same(cli):
     assert one[0]["arguments"][0]["default"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("asked", "kind", "names"),
+    [
+        ("optimizer", "optimizer", {"sgd", "adam"}),
+        ("schedule", "schedule", {"cosine"}),
+        ("data", "source", {"csv", "npz"}),
+        ("model", "layer", {"affine"}),
+        ("metrics", "metric", {"mae"}),
+    ],
+)
+def test_all_of_a_kind_or_of_a_key(cli, asked, kind, names):
+    found = json.loads(cli("components", asked, "--json").stdout)["components"]
+    assert {one["kind"] for one in found} == {kind}
+    assert {one["name"] for one in found} >= names
+    assert all(f"  {name}" in cli("components", asked).stdout for name in names)
+
+
 def test_an_unknown_name(cli):
     done = cli("components", "dropot")
     assert (done.exit_code, done.stdout) == (exits.USAGE, "")
     assert done.stderr == "error: no component is called 'dropot'; did you mean 'dropout'?\n"
+    assert "did you mean 'layer'?" in cli("components", "layr").stderr
     assert "lists all" in cli("components", "zzzzz").stderr
 
 
