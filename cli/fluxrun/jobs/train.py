@@ -27,7 +27,7 @@ from fluxrun.spec.build import Built, build
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
 from fluxrun.store.fingerprint import fingerprint
-from fluxrun.store.folder import claim, next_folder
+from fluxrun.store.folder import claim, next_folder, staying
 from fluxrun.store.hold import arranged, held
 from fluxrun.store.listing import Run
 from fluxrun.store.record import Record, now
@@ -126,7 +126,8 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
     described, resolved = description(prepared), to_yaml(prepared.built.spec)
     if going is not None:
         record = Record(going.run.folder, dict(going.run.values))
-        return _carry_out(prepared, record, lambda w: w.go_on(going.state, resolved, described), listener, signals)
+        with staying(record.folder):
+            return _carry_out(prepared, record, lambda w: w.go_on(going.state, resolved, described), listener, signals)
     with ExitStack() as holding:
         arranging = holding.enter_context(ExitStack())
         if request.if_missing:
@@ -135,6 +136,7 @@ def train(prepared: Prepared, listener: Listener, signals: Signals) -> Outcome:
                 return Outcome.of(other)
         folder = claim(request.runs, prepared.built.spec.name, prepared.digest)
         holding.enter_context(held(folder))
+        holding.enter_context(staying(folder))
 
         def start(writer: RunWriter) -> None:
             writer.start(prepared.loaded.text, resolved, described)

@@ -5,6 +5,8 @@ digits-7f3a9c01de     digits-7f3a9c01de-2     digits-7f3a9c01de-3  ...
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flux_core import fsio
@@ -34,6 +36,18 @@ def next_folder(runs: Path, name: str, digest: str) -> Path:
     while (folder := runs / names(name, digest, count)).is_symlink() or folder.exists():
         count += 1
     return folder
+
+
+@contextmanager
+def staying(folder: Path) -> Iterator[None]:
+    """Where a run's folder is written to: a file that is not there says so of the folder, if that has gone."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if folder.exists():
+            raise
+        what = "the run's folder has gone, it was removed or renamed while it was written to"
+        raise FileNotFoundError(error.errno, what, str(folder)) from None
 
 
 def claim(runs: Path, name: str, digest: str) -> Path:

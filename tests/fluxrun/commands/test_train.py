@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,6 +229,25 @@ def test_a_disk_that_fails_while_training(cli, folder, monkeypatch):
     assert "No space left on device" in done.stderr
     (name,) = left(folder)
     assert record(folder / "runs", name)["status"] == "failed"
+
+
+@pytest.mark.parametrize("command", ["train", "resume"])
+def test_a_folder_that_goes_while_it_is_trained(cli, folder, monkeypatch, command):
+    from fluxrun.store.writer import RunWriter
+
+    if command == "resume":
+        assert cli("train", "small.yaml", "--max-steps", "1", "-q").exit_code == 0
+    real = RunWriter.metrics
+
+    def gone(*arguments):
+        shutil.rmtree("runs", ignore_errors=True)
+        return real(*arguments)
+
+    monkeypatch.setattr(RunWriter, "metrics", gone)
+    done = cli(*(["train", "small.yaml"] if command == "train" else ["resume", "last"]), "-q")
+    assert done.exit_code == exits.IO_ERROR
+    assert re.fullmatch(r"error: runs/small-\w+: the run's folder has gone, it was removed or .*\n", done.stderr)
+    assert not (folder / "runs").exists()
 
 
 def start(folder, *arguments, **options):
