@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flux_core.data.new import Gives, NewData
 
 Kind = Literal["numeric", "categorical"]
-FORMAT = 2  # goes up when the same table begins to mean other values
+FORMAT = 3  # goes up when the same table begins to mean other values
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Parsed:
 
 @dataclass(frozen=True)
 class CsvSource:
-    """Text tables; `target` is a column's name or its index, negative from the end (the default is the last).
+    """Text tables; `target` is a column's name or its index, negative from the end (the default is the last), which
+    the training file makes a name.
 
     `features` lists the columns to use, or `ignore` those to leave out. `on_missing` says what stands in for a
     missing cell: the column's mean, median or mode (categories: always the mode), or with `indicator` the mean
@@ -99,6 +100,7 @@ class CsvSource:
             missing=tuple(self.missing),
             targets=fit_targets(targets, cuts["train"], standardize=self.standardize),
             classes=targets.classes,
+            answers=(str(main.place.column),),
         )
         about = target_note(self.target, str(main.place.column))
         all_notes = [*about, *(note for one in parsed.values() for note in one.notes), *notes]
@@ -151,8 +153,8 @@ class CsvSource:
         from flux_core.data.new_tables import answered_rows
 
         table, new = self._new(path, preprocessing)
-        with of_this_file():
-            target = choose(table, self.target, "target")
+        with of_this_file():  # an index means another column where there are more of them
+            target = choose(table, next(iter(preprocessing.answers), self.target), "target")
         return answered_rows(new, table, target, preprocessing, gives)
 
     def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:

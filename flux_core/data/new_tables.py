@@ -50,7 +50,7 @@ def _has(table: Table) -> str:
 def answered_rows(new: NewData, table: Table, target: str, preprocessing: Preprocessing, gives: Gives) -> Dataset:
     """The rows that have an answer. Raises DataError, also where none has one."""
     if any(column.name == target for column in preprocessing.columns):
-        # the target is given by its index, and this table lacks it or has another order
+        # a checkpoint that did not keep the target's name: its index means another column of this table
         raise DataError(f"column {target!r} would be the target, and the model reads it", file=new.path)
     cells, marks = table.columns[target], preprocessing.missing
     rows = np.flatnonzero([cell not in marks for cell in cells])

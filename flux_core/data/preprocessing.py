@@ -33,7 +33,8 @@ LARGEST = np.iinfo(np.int64).max  # of ids
 class Preprocessing:
     """The fitted encoding; `columns` for tables, `inputs` for arrays, `vocabulary` for text, `targets` for regressions.
 
-    With `window`, rows are a series, and each example is so many rows of it.
+    With `window`, rows are a series, and each example is so many rows of it. `answers` are the columns of a table that
+    hold what is predicted; () where the checkpoint is of a version that did not keep them.
 
     >>> columns = (CategoricalColumn("colour", ("blue", "red")), NumericColumn("size", Scale.of(2.0, 0.5)))
     >>> preprocessing = Preprocessing(columns=columns)
@@ -54,6 +55,7 @@ class Preprocessing:
     classes: tuple[str, ...] = ()
     vocabulary: Vocabulary | None = None
     window: int | None = None
+    answers: tuple[str, ...] = ()
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -138,12 +140,14 @@ class Preprocessing:
             "classes": list(self.classes),
             "vocabulary": None if self.vocabulary is None else self.vocabulary.to_json(),
             "window": self.window,
+            "answers": list(self.answers),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> Preprocessing:
         """The value that `to_json` wrote; raises CheckpointError for anything else."""
         try:
+            data = {"answers": [], **data}
             if set(data) != set(cls().to_json()) or data["dtype"] not in ("float32", "int64"):
                 raise ValueError("unknown or absent keys")
             return cls(
@@ -155,6 +159,7 @@ class Preprocessing:
                 classes=texts(data["classes"]),
                 vocabulary=None if data["vocabulary"] is None else Vocabulary.from_json(data["vocabulary"]),
                 window=_window(data["window"]),
+                answers=texts(data["answers"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CheckpointError(f"the preprocessing in the checkpoint is damaged: {error}") from None

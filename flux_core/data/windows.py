@@ -36,7 +36,7 @@ from flux_core.errors import ColumnError, DataError, SettingError
 if TYPE_CHECKING:
     from flux_core.data.new import Gives, NewData
 
-FORMAT = 1  # goes up when the same table begins to mean other values
+FORMAT = 2  # goes up when the same table begins to mean other values
 MISSING_HINT = "a series has a value in every row: fill it in, or leave the column out of data.columns"
 
 
@@ -66,8 +66,8 @@ class Series:
 class WindowsSource:
     """Windows of `steps` rows over the `columns` of text tables (the default is every column of numbers).
 
-    `target` is what is forecast, one column or several, by name or index; `horizon` is how many rows ahead. Windows
-    start `stride` rows apart.
+    `target` is what is forecast, one column or several, by name or by index, which the training file makes a name;
+    `horizon` is how many rows ahead. Windows start `stride` rows apart.
     """
 
     steps: int
@@ -139,8 +139,8 @@ class WindowsSource:
         from flux_core.data.new_tables import answered_windows
 
         table, new = self._new(path, preprocessing)
-        with of_this_file():
-            targets = self._targets(table)
+        with of_this_file():  # an index means another column where there are more of them
+            targets = [choose(table, name, "target") for name in preprocessing.answers] or self._targets(table)
         return answered_windows(new, table, targets, self.horizon, preprocessing, gives)
 
     def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:
@@ -187,6 +187,7 @@ class WindowsSource:
                 missing=tuple(self.missing),
                 targets=self._scale(outputs),
                 window=self.steps,
+                answers=tuple(targets),
             ),
             notes=notes,
         )

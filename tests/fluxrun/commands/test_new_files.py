@@ -9,6 +9,7 @@ import pytest
 
 import flux_core
 from flux_core import fsio
+from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import DataError
 from fluxrun import exits
 from fluxrun.jobs import predict as job
@@ -208,3 +209,40 @@ def kept_in(computed):
         return outputs
 
     return keep
+
+
+WINDOWS = """\
+data: {source: windows, path: table.csv, target: -1, steps: 4, columns: [x], batch_size: 8}
+model: [flatten, {affine: 1}]
+"""
+
+
+@pytest.mark.parametrize("source", ["csv", "windows"])
+def test_a_target_that_was_given_by_its_index(cli, folder, source):
+    table = [row.split(",")[:2] for row in (folder / "table.csv").read_text().splitlines()]
+    rows = [[*row, str(int(row[0]) * 2 % 7)] for row in table[1:]]
+    text = {
+        "table": [["x", "y", "t"], *rows],
+        "more": [["x", "y", "t", "checked"], *([*row, str(i % 5)] for i, row in enumerate(rows))],
+        "order": [["t", "z", "y", "x"], *([t, "no", y, x] for x, y, t in rows)],
+        "lacks": [["x", "y", "s"], *rows],
+    }
+    for name, lines in text.items():
+        (folder / f"{name}.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+    spec = {"csv": "data: {source: csv, path: table.csv, task: regression}\nmodel: [affine: 1]\n", "windows": WINDOWS}
+    (folder / "index.yaml").write_text(spec[source] + ONE_EPOCH)
+    assert cli("train", "index.yaml").exit_code == 0
+    wanted = json.loads(cli("evaluate", "last", "table.csv", "--json").stdout)["metrics"]
+    for name in ("more", "order"):
+        done = cli("evaluate", "last", f"{name}.csv", "--json")
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["metrics"] == wanted
+    done = cli("evaluate", "last", "lacks.csv")
+    assert (done.exit_code, done.stdout) == (exits.BAD_DATA, "")
+    assert "lacks.csv: there is no column 't', the columns are: 'x', 'y', 's'" in done.stderr
+
+
+def test_a_preprocessing_that_did_not_keep_the_answers():
+    older = Preprocessing(classes=("a", "b")).to_json()
+    del older["answers"]
+    assert Preprocessing.from_json(older) == Preprocessing(classes=("a", "b"))
