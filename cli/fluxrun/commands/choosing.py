@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fluxrun.commands.completing import complete_run
+from fluxrun.commands.completing import complete_name, complete_run
 
 if TYPE_CHECKING:
     from fluxrun.jobs.select import Selection
@@ -18,12 +18,17 @@ Where = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CONDITION",
+        autocompletion=complete_name,
         help="Such as 'learning_rate<0.01 and status==finished'; the end of a name will do; repeatable: all must hold.",
     ),
 ]
 Sort = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="By a metric, best first, or by any value; -NAME turns the order round."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=complete_name,
+        help="By a metric, best first, or by any value; -NAME turns the order round.",
+    ),
 ]
 Top = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Only so many, the first of --sort or else the newest.")

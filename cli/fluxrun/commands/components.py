@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.completing import complete_component
 from fluxrun.commands.guard import Debug, guard
 
 EXAMPLES = """Examples:\n
@@ -18,7 +19,12 @@ EXAMPLES = """Examples:\n
 
 def components(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Only what has this name, or may stand under this key.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete_component,
+            help="Only what has this name, or may stand under this key.",
+        ),
     ] = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print all as tables in Markdown.")] = False,

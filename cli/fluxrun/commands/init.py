@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fluxrun.commands.answer import Json, one_form, print_json
+from fluxrun.commands.completing import complete_column
 from fluxrun.commands.guard import Debug, guard
 
 EXAMPLES = """Examples:\n
@@ -19,7 +20,12 @@ EXAMPLES = """Examples:\n
 
 def init(
     source: Annotated[str, typer.Option("--from", metavar="CSV", help="A text table.")],
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="What to predict: a name, or an index such as -1.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN", autocompletion=complete_column, help="What to predict: a name, or an index such as -1."
+        ),
+    ],
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="By default as the table is called; - is stdout."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fluxrun.commands.answer import print_json
+from fluxrun.commands.completing import complete_metric
 
 if TYPE_CHECKING:
     from fluxrun.jobs.request import Outcome, Request
@@ -24,7 +25,11 @@ MaxSteps = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop aft
 MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Stop after 90s, 10m, 1h 30m; exit code 75.")]
 Expect = Annotated[
     list[str] | None,
-    typer.Option(metavar="CONDITION", help="Such as 'valid.accuracy>=0.9'; exit code 4 if not met; repeatable."),
+    typer.Option(
+        metavar="CONDITION",
+        autocompletion=complete_metric,
+        help="Such as 'valid.accuracy>=0.9'; exit code 4 if not met; repeatable.",
+    ),
 ]
 Threads = Annotated[
     int | None,

@@ -26,10 +26,15 @@ def elsewhere(name: str, tree: Node | None) -> str | None:
     "did you mean 'train.optimizer.sgd.learning_rate'?"
     """
     wanted = {name, ALIASES.get(name.lower(), name)}
-    found = [path for path in _places(ROOT, tree, "") if path.rpartition(".")[2] in wanted]
+    found = [path for path in every_key(tree) if path.rpartition(".")[2] in wanted]
     if not 0 < len(found) <= MOST:
         return None
     return f"did you mean {' or '.join(map(repr, found))}?"
+
+
+def every_key(tree: Node | None) -> Iterator[str]:
+    """Every key that a spec with this tree may have, by its whole path; None is an empty one."""
+    yield from _places(ROOT, tree, "")
 
 
 def _places(inside: Inside, node: Node | None, path: str) -> Iterator[str]:

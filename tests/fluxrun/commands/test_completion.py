@@ -27,7 +27,7 @@ def complete(folder):
     """The words that bash or zsh offers for a line; bash takes it apart at colons."""
 
     def offered(line, shell="bash", **more):
-        words = line.replace(":", " : ") if shell == "bash" else line
+        words = line.replace(":", " : ").replace("=", " = ") if shell == "bash" else line
         environ = {**os.environ, "_FLUXRUN_COMPLETE": f"complete_{shell}", **more}
         if shell == "bash":
             parts = [*words.split(), *([""] if line.endswith(" ") else [])]
@@ -52,7 +52,7 @@ def test_commands(complete):
     assert complete("fluxrun res") == ["resume"]
 
 
-@pytest.mark.parametrize("command", ["resume", "show", "graph", "evaluate", "compare digits-1r", "diff last", "rm"])
+@pytest.mark.parametrize("command", ["resume", "show", "graph", "evaluate", "compare other", "diff last", "rm"])
 def test_names_of_runs(complete, command):
     assert complete(f"fluxrun {command} ") == ["last", "best:", "digits-1r", "iris-2r"]
     assert complete(f"fluxrun {command} dig") == ["digits-1r"]
@@ -97,3 +97,39 @@ def test_a_folder_that_cannot_be_looked_into_offers_nothing():
     for word in ("", "a", "best:"):
         assert complete_run(Context, word) == []
         assert complete_key(Context, word) == []
+
+
+def test_runs_that_are_there_are_not_offered_again(complete):
+    assert complete("fluxrun rm last digits-1r ") == ["best:", "iris-2r"]
+
+
+def test_keys_before_the_spec_and_behind_others(complete):
+    assert complete("fluxrun train --set train.ep") == ["train.epochs="]
+    assert "train.optimizer.adam.beta1=" in complete("fluxrun train --set train.optimizer.adam.")
+    assert complete("fluxrun check small.yaml --set train.epochs=3 --set data.batch_s") == ["data.batch_size="]
+    assert complete("fluxrun train --set train.epochs=3 small.yaml --set data.batch_s") == ["data.batch_size="]
+    assert complete("fluxrun train small.yaml --set=data.batch_s") == ["data.batch_size="]
+
+
+def test_names_behind_the_key_of_a_component(complete):
+    assert complete("fluxrun train small.yaml --set train.loss=m") == ["mse", "mae"]
+    assert complete("fluxrun train small.yaml --set=train.loss=m") == ["mse", "mae"]
+    assert {"adam", "sgd"} <= set(complete("fluxrun train --set train.optimizer="))
+    assert complete("fluxrun train small.yaml --set model.0=aff") == ["affine"]
+    assert complete("fluxrun train small.yaml --set train.epochs=") == []
+    assert "train.loss=mse" in complete("fluxrun train small.yaml --set train.loss=ms", "zsh")
+
+
+def test_names_of_values(complete):
+    assert complete("fluxrun ls --sort valid.") == ["valid.loss", "valid.r2"]
+    assert complete("fluxrun ls --sort ep") == ["epochs"]
+    assert complete("fluxrun rm --where sta") == ["status"]
+    assert complete("fluxrun train small.yaml --expect test") == ["test.loss"]
+
+
+def test_components_and_columns(complete):
+    assert complete("fluxrun components cos") == ["cosine"]
+    assert complete("fluxrun components opt") == ["optimizer"]
+    assert complete("fluxrun init --from table.csv --target ") == ["x", "y", "kind"]
+    assert complete("fluxrun init --target k") == []
+    assert complete("fluxrun init --from table.csv --target k") == ["kind"]
