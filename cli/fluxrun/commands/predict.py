@@ -37,19 +37,19 @@ def predict(
 ) -> None:
     """Predict for the rows of a file. Prints all of its columns, then the prediction and the share of each class.
 
-    Where the data have no header (data.header: false), the answer has none either.
+    Where the data have no header (data.header: false), the answer has none either. A file that -o names is replaced,
+    unless it is the one that is read, or one that the run was trained on.
     """
 
     def work() -> int:
-        from fluxrun.jobs.predict import check_output, write
         from fluxrun.jobs.predict import predict as say_what
+        from fluxrun.jobs.predict import write
         from fluxrun.render.stream import say
         from fluxrun.render.text import write_text
         from fluxrun.spec.text import visible
 
         place = None if output == "-" else output
-        check_output(place)
-        found = say_what(which, data, Path(runs))
+        found = say_what(which, data, Path(runs), place)
         if place is not None:
             write(found, Path(place))
         if as_json:

@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flux_core import fsio
+from flux_core.data.files import matching
 from flux_core.errors import GraphError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
-from fluxrun.jobs.piped import data_file
+from fluxrun.jobs.piped import NAMES, PATH, data_file
 from fluxrun.spec.build import build_source
 from fluxrun.spec.load import load
-from fluxrun.store.listing import find
+from fluxrun.store.listing import Run, find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -191,12 +194,19 @@ def _columns(block: Block) -> list[list[Any]]:
     return [[f"{value:.9g}" for value in column] for column in columns]
 
 
-def predict(which: str, data: str, runs: Path) -> Predictions:
-    """Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError; what is computed is computed later."""
+def predict(which: str, data: str, runs: Path, output: str | None = None) -> Predictions:
+    """What a model says about the rows of `data`, to be written to `output`; it is computed later.
+
+    Raises NoSuchRun, CheckpointError, MissingFile, DataError, UsageError, CannotCreate.
+    """
     from flux_core.training import load as load_model
     from flux_core.training.reader import Reader
 
+    if output is not None:
+        check_output(output)
     run = find(runs, which)
+    if output is not None:
+        _require_free(output, data, run)
     source = build_source(load(str(run.folder / "resolved.yaml"), surrounding=False).spec.data)
     trained = load_model(run.folder)
     with data_file(data, source.max_bytes) as path:
@@ -211,17 +221,26 @@ def predict(which: str, data: str, runs: Path) -> Predictions:
     return Predictions(run.folder, data, new, trained, reader.pieces(new.x))
 
 
-def check_output(path: str | None) -> None:
+def check_output(path: str) -> None:
     """Raise UsageError, before anything is computed, for a file of a kind that is not written; CannotCreate for a
     place where there can be no file."""
-    if path is None:
-        return
     if Path(path).suffix.lower() not in FORMS:
         raise UsageError(f"-o {path!r}: the name of a file that ends in {' or '.join(FORMS)} is expected")
     if Path(path).is_dir():
         raise CannotCreate(f"{path}: there is a folder of this name already")
     if not Path(path).parent.is_dir():
         raise CannotCreate(f"{path}: there is no folder {str(Path(path).parent)!r}")
+
+
+def _require_free(path: str, data: str, run: Run) -> None:
+    """Raise CannotCreate for a file that is read, or was by the training, by whatever name."""
+    read = matching(PATH if data in NAMES else Path(data))
+    learnt = [Path(str(file.get("path"))) for file in run.values.get("data") or ()]
+    for files, what in ((read, "is what is read"), (learnt, f"belongs to the data of {run.name}")):
+        for file in files:
+            with suppress(OSError, ValueError):  # one of them is not there
+                if os.path.samefile(file, path):
+                    raise CannotCreate(f"{path}: this {what}, and it is not overwritten: name another file")
 
 
 def write(predictions: Predictions, path: Path) -> None:

@@ -246,3 +246,23 @@ def test_a_preprocessing_that_did_not_keep_the_answers():
     older = Preprocessing(classes=("a", "b")).to_json()
     del older["answers"]
     assert Preprocessing.from_json(older) == Preprocessing(classes=("a", "b"))
+
+
+def test_what_is_read_is_not_overwritten(cli, folder):
+    assert cli("train", "small.yaml").exit_code == 0
+    table = (folder / "table.csv").read_text()
+    (folder / "new.csv").write_text(table)
+    (folder / "link.csv").symlink_to("new.csv")
+    (folder / "hard.csv").hardlink_to(folder / "new.csv")
+    (folder / "learnt.csv").symlink_to("table.csv")
+    for place in ("new.csv", "./new.csv", "link.csv", "hard.csv"):
+        done = cli("predict", "last", "new.csv", "-o", place)
+        said = f"error: {place}: this is what is read, and it is not overwritten: name another file\n"
+        assert (done.exit_code, done.stdout, done.stderr) == (exits.CANNOT_CREATE, "", said)
+    for place in ("table.csv", "learnt.csv"):
+        done = cli("predict", "last", "new.csv", "-o", place)
+        assert (done.exit_code, f"{place}: this belongs to the data of small-" in done.stderr) == (73, True)
+    assert (folder / "new.csv").read_text() == (folder / "table.csv").read_text() == table
+    for _ in "12":  # predictions of an earlier time are replaced
+        assert cli("predict", "last", "new.csv", "-o", "out.csv").exit_code == 0
+    assert (folder / "out.csv").read_text() == cli("predict", "last", "new.csv").stdout
