@@ -1,7 +1,7 @@
 """How a text table is written: what separates its columns, and whether its first line holds names.
 
 39;Private;Male        separator   the candidate that cuts the most lines into equally many cells, and the most cells
-50;State-gov;Female    header      no number in the first line, and something that sets it off from the lines below
+50;State-gov;Female    header      something sets the first line off from the lines below, and nothing says a row
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pathlib import Path
 
 from flux_core.data.cells import MISSING, number
 from flux_core.data.files import MAX_BYTES, check_size, open_file
+from flux_core.data.profile import ODD_MARKS
 from flux_core.data.table import decoded
 from flux_core.errors import DataError
 
+MARKS = frozenset((*MISSING, *ODD_MARKS))
 SEPARATORS = (",", ";", "\t", "|")
 HEAD = 2**18  # bytes that are looked at,
 LINES = 3  # and lines behind them
@@ -71,15 +73,36 @@ def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, bool, int]:
 
 
 def _is_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Names are different texts; below them there are numbers, or other texts than the name."""
-    if len(set(first)) < len(first) or any(cell in MISSING or number(cell) is not None for cell in first):
+    """Whether the cells of the first line are names; blanks and marks of missing values say nothing.
+
+    A text over numbers is a name, one that stands below it again is a value. Where numbers are among them, they have to
+    be whole (years, pixels), and something else has to say that this is no row.
+    """
+    present = [cell for cell in first if cell]
+    if len(set(present)) < len(present):
         return False
-    if not below:
+    texts = [cell not in MARKS and number(cell) is None for cell in first]
+    columns = list(zip(*below, strict=True)) or [()] * len(first)
+    over = list(zip(first, columns, texts, strict=True))
+    if any(text and column and _mostly_numbers(column) for _, column, text in over):
         return True
-    columns = list(zip(*below, strict=True))
-    if any(_mostly_numbers(column) for column in columns):
-        return True
-    return not any(name in column for name, column in zip(first, columns, strict=True))
+    if any(text and cell in column for cell, column, text in over):
+        return False
+    numbers = [cell for cell in first if number(cell) is not None]
+    if not numbers:
+        return any(texts)
+    return all(map(str.isdecimal, numbers)) and any(_is_new(cell, column) for cell, column, _ in over)
+
+
+def _is_new(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell that is not below is no value either: a text over those that come again and again, a blank over
+    the numbers of the rows."""
+    counts = Counter(column)
+    if cell in MARKS:
+        start = column[0] if column else ""
+        return cell == "" and start in ("0", "1") and all(int(start) + i == number(c) for i, c in enumerate(column))
+    rare = sum(count == 1 for count in counts.values())
+    return number(cell) is None and rare * 10 <= len(column)
 
 
 def _mostly_numbers(cells: Sequence[str]) -> bool:

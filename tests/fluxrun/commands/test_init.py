@@ -106,6 +106,22 @@ def test_a_table_without_a_header(cli, folder):
     assert found["data"]["columns"] == {f"c{i}": "numeric" for i in range(4)}
 
 
+@pytest.mark.parametrize(
+    ("header", "named"), [(",a,b,y", ["a", "b"]), ("id,a,,y", ["a", "c2"]), ("id,2019,2020,y", ["2019", "2020"])]
+)
+def test_a_header_with_blanks_or_years(cli, folder, header, named):
+    rows = [f"{i},{i * 5 % 7 / 2},{i * 3 % 11},{'uv'[i % 2]}\n" for i in range(60)]
+    (folder / "data.csv").write_text(f"{header}\n{''.join(rows)}")
+    found, text = spec(cli, folder, "-1")
+    assert "header" not in found["data"]
+    assert (found["data"]["target"], list(found["data"]["columns"])) == ("y", named)
+    assert "# 2 classes: 'u' 50%, 'v' 50%" in text
+    assert len(found["data"]["ignore"]) == 1, "the number of a row"
+    (folder / "data.yaml").write_text(text)
+    done = cli("train", "data.yaml", "--dry-run")
+    assert (done.exit_code, "48 train" in done.stderr.replace(",", "")) == (0, True), done.stderr
+
+
 def test_quotes_and_another_separator(cli, folder):
     found, _ = spec(cli, folder, quoted_texts(folder))
     assert (found["data"]["delimiter"], found["data"]["target"]) == (";", "grown by")
