@@ -1,4 +1,4 @@
-"""Opening data files: what is not there, what is too large, and which file stands for which part."""
+"""Opening data files: what is not there, too large, or another file by now, and which file stands for which part."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from flux_core.caches.facts import Identity, unchanged
 from flux_core.data.split import DEFAULT, PARTS, Part, check_fractions
 from flux_core.errors import DataError, MissingFile
 
@@ -42,6 +43,13 @@ def open_file(path: Path) -> BinaryIO:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise MissingFile(f"cannot be opened: {reason}", file=path) from None
+
+
+def require_unchanged(path: Path, before: Identity) -> None:
+    """Raise DataError if a file is not the one any more that had this identity: what is found out about it would be
+    said of other data."""
+    if not unchanged(path, before):
+        raise DataError("the file has changed while it was read", file=path, hint="start again once it is whole")
 
 
 def check_size(size: int, limit: int, path: Path, what: str) -> None:

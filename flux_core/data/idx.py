@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from flux_core.data.archive import Header
 from flux_core.data.arrays import array_dataset, input_shape
 from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
@@ -96,9 +97,12 @@ class IdxSource:
         return answered_arrays(self.read_new(path, preprocessing), preprocessing, gives, limit=self.max_bytes)
 
     def _raw(self, path: Path) -> Raw:
-        with open_file(path) as file:
-            shape, dtype = _read_header(_plain(file), path)
-        return Raw(shape, dtype.newbyteorder("="), lambda: read_idx(path, self.max_bytes), path)
+        def header() -> Header:
+            with open_file(path) as file:
+                shape, dtype = _read_header(_plain(file), path)
+            return Header(shape, dtype.newbyteorder("="), "C")
+
+        return Raw.of_file(path, header, lambda: read_idx(path, self.max_bytes))
 
     def _images(self) -> dict[Part, Path]:
         return _pair(self.images, self.test_images)

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.caches.facts import file_digest, identity, recall, unchanged
+from flux_core.caches.facts import file_digest, identity, recall
 from flux_core.data.chunks import is_large, pieces
 from flux_core.data.dataset import Dataset, Examples
 from flux_core.data.decoded import decoded, key_of
-from flux_core.data.files import open_file
+from flux_core.data.files import open_file, require_unchanged
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import PARTS, Part
-from flux_core.errors import DataError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -50,8 +49,7 @@ def kept_dataset(path: Path, question: str, make: Callable[[], Dataset]) -> Data
     @cache
     def made() -> Dataset:
         data = make()
-        if not unchanged(path, before):  # the digests that are taken of it would be those of other data
-            raise DataError("the file has changed while it was read", file=path, hint="start again once it is whole")
+        require_unchanged(path, before)
         if not is_large(sum(part.x.nbytes for part in _parts(data).values())):
             raise _Small(data)
         return data

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.caches.facts import file_digest, recall
 from flux_core.data.chunks import fit_scale, pieces
 from flux_core.data.decoded import decoded, key_of
 from flux_core.data.preprocessing import Preprocessing, check_finite, check_ids
@@ -27,10 +26,9 @@ FORMAT = 1  # goes up when the same key begins to mean other values
 
 def fit_large(raw: Raw, rows: NDArray[np.int64], name: str, whole: bool) -> Scale:
     """The moments of some rows, as `fit_scale`; raises DataError for values that are not finite, in any row."""
-    assert raw.path is not None  # what is in no file is not large
     _look_at(raw, name, ids=False)
     question = f"moments of {name}, {'whole' if whole else 'columns'}, {sha256(rows.tobytes()).hexdigest()}"
-    return Scale.from_json(recall(raw.path, question, lambda: fit_scale(raw.values, rows, whole=whole).to_json()))
+    return Scale.from_json(raw.recall(question, lambda: fit_scale(raw.values, rows, whole=whole).to_json()))
 
 
 def encode_large(
@@ -40,7 +38,6 @@ def encode_large(
 
     Raises DataError for values that are not finite, and ids that are none.
     """
-    assert raw.path is not None  # what is in no file is not large
     dtype, shape, ids = np.dtype(preprocessing.dtype), (raw.shape[0], *example), preprocessing.dtype == "int64"
     scale = preprocessing.inputs
     if raw.is_mapped and scale is None and raw.dtype == dtype:
@@ -53,10 +50,11 @@ def encode_large(
         for piece in pieces(raw.shape):
             part = raw.values[piece]
             yield preprocessing.encode_array(part, file=raw.path, name=name, first=piece.start)
+        raw.require_unchanged()  # or it would be kept under the digest of the other file
 
     key = key_of(
         format=FORMAT,
-        file=file_digest(raw.path),
+        file=raw.digest(),
         array=name,
         shape=shape,
         dtype=preprocessing.dtype,
@@ -67,7 +65,6 @@ def encode_large(
 
 def large_ids(raw: Raw, name: str) -> NDArray[Any]:
     """The largest id at each place of an example. Raises DataError for ids that are none."""
-    assert raw.path is not None  # what is in no file is not large
 
     def look() -> Any:
         found = []
@@ -76,12 +73,11 @@ def large_ids(raw: Raw, name: str) -> NDArray[Any]:
             found.append(raw.values[piece].max(axis=0))
         return np.max(found, axis=0).tolist()
 
-    return np.array(recall(raw.path, f"largest ids of {name}", look))
+    return np.array(raw.recall(f"largest ids of {name}", look))
 
 
 def _look_at(raw: Raw, name: str, ids: bool) -> None:
     """Every value once, if the file has changed since it was last looked at."""
-    assert raw.path is not None
 
     def look() -> bool:
         for piece in pieces(raw.shape):
@@ -90,4 +86,4 @@ def _look_at(raw: Raw, name: str, ids: bool) -> None:
             check_finite(raw.values[piece], raw.path, name, piece.start)
         return True
 
-    recall(raw.path, f"{name} holds {'ids' if ids else 'finite numbers'}", look)
+    raw.recall(f"{name} holds {'ids' if ids else 'finite numbers'}", look)

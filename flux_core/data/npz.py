@@ -125,13 +125,12 @@ class NpzSource:
 
     def _raw(self, path: Path, lengths: NDArray[np.int64] | None) -> Raw:
         which = (path, self.features, "features", self.max_bytes)
-        header = read_header(*which)
 
         def read() -> NDArray[Any]:
             x = read_array(*which)
             return x if lengths is None else cleared(x, lengths)
 
-        return Raw(header.shape, header.dtype, read, path)
+        return Raw.of_file(path, lambda: read_header(*which), read)
 
     def _lengths(self) -> dict[Part, NDArray[np.int64]]:
         """The lengths of the sequences of each file; nothing without lengths."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flux_core.data import NpzSource, chunks, npz
+from flux_core.data import NpySource, NpzSource, chunks, npz
 from flux_core.errors import ColumnError, DataError, MissingFile
 
 ALL = {"train": 1.0}
@@ -326,6 +326,48 @@ def test_large_arrays_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Monke
             np.testing.assert_allclose(x, its.x, rtol=1e-6)
             np.testing.assert_array_equal(y, its.y)
         monkeypatch.setattr(npz, "read_array", lambda path, name, *rest: {"y": real}[name](path, name, *rest))
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "facts known"])
+@pytest.mark.parametrize("mapped", [False, True], ids=["npz", "npy"])
+def test_large_arrays_that_are_replaced_while_they_are_read(tmp_path: Path, monkeypatch, mapped, known) -> None:
+    """Facts and digests of the new file must not be said of the old one's values, nor the other way round."""
+    y = np.arange(20) % 2
+    old, new = np.arange(40.0).reshape(20, 2), 100 + 7 * np.arange(40.0).reshape(20, 2)
+    np.save(tmp_path / "y.npy", y)
+    path = tmp_path / ("x.npy" if mapped else "x.npz")
+    source = NpySource(path, tmp_path / "y.npy", standardize=True) if mapped else NpzSource(path)
+
+    def put(x: np.ndarray) -> None:
+        with (tmp_path / "new").open("wb") as file:
+            np.save(file, x) if mapped else np.savez(file, x=x, y=y)
+        os.utime(tmp_path / "new", (1_600_000_000, 1_600_000_000))
+        (tmp_path / "new").replace(path)
+
+    def values() -> np.ndarray:
+        return source.load(seed=0).train.part(slice(None))[0]
+
+    put(new)
+    wanted_new = values()
+    put(old)
+    wanted_old = values()
+    monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(chunks, "LARGE", 0)
+    if known:
+        np.testing.assert_allclose(values(), wanted_old, rtol=1e-6)
+    with monkeypatch.context() as patched:
+        targets = type(source)._targets
+
+        def meanwhile(self: object, *arguments: object) -> object:
+            put(new)
+            return targets(self, *arguments)
+
+        patched.setattr(type(source), "_targets", meanwhile)  # behind the headers, before the values
+        with pytest.raises(DataError, match=r"x\.np[yz]: the file has changed while it was read"):
+            source.load(seed=0)
+    np.testing.assert_allclose(values(), wanted_new, rtol=1e-6)
+    put(old)
+    np.testing.assert_allclose(values(), wanted_old, rtol=1e-6)
 
 
 def test_every_wrong_name_at_once(tmp_path: Path) -> None:
