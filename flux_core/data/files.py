@@ -45,10 +45,10 @@ def open_file(path: Path) -> BinaryIO:
         raise MissingFile(f"cannot be opened: {reason}", file=path) from None
 
 
-def require_unchanged(path: Path, before: Identity) -> None:
-    """Raise DataError if a file is not the one any more that had this identity: what is found out about it would be
-    said of other data."""
-    if not unchanged(path, before):
+def require_unchanged(path: Path, before: Identity | None) -> None:
+    """Raise DataError if a file is not the one any more that had this identity (None: it was not there): what is found
+    out about it would be said of other data."""
+    if before is None or not unchanged(path, before):
         raise DataError("the file has changed while it was read", file=path, hint="start again once it is whole")
 
 

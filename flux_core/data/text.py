@@ -93,10 +93,12 @@ class TextSource:
 
     def files(self) -> tuple[Path, ...]:
         """The files that are read, train first; those behind the limit are not."""
-        parts = self._paths().values()
-        if self.limit is None:
-            return tuple(file for which in parts for file in _expanded(which))
-        return tuple(file for which in parts for file, _ in self._texts(which))
+        found: list[Path] = []
+        for which in self._paths().values():
+            files = _expanded(which)
+            whole = self.limit is None or len(files) == 1  # the first is always read
+            found += files if whole else [file for file, _ in self._texts(which)]
+        return tuple(found)
 
     def peek(self, *, seed: int = 0, task: Task | None = None) -> Peek:
         """By loading: only the text says how many symbols it has."""

@@ -1,11 +1,16 @@
-"""Whether the data of a run are those that it began with: as many files, each with the bytes that it had."""
+"""Whether data are still what they were: those of a run that began with them, and those that were just read.
+
+files ──identities──▶ load ──digests_of──▶ record      an error if one of them was replaced between
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from flux_core.caches.facts import file_digest
+from flux_core.caches.facts import Identity, file_digest, identity
+from flux_core.data.files import require_unchanged
 from flux_core.errors import DataError, MissingFile
 
 
@@ -24,3 +29,23 @@ def require_same_data(files: Sequence[Path], digests: Sequence[str], hint: str) 
             raise MissingFile(error.strerror or str(error), file=path, hint=hint) from None
         if not same:
             raise DataError("the file is not the one that the run began with", file=path, hint=hint)
+
+
+def identities(files: Sequence[Path]) -> dict[Path, Identity]:
+    """What tells each file from another that takes its place; without those that are not there."""
+    found = {}
+    for path in files:
+        with suppress(OSError):  # who reads it says so
+            found[path] = identity(path)
+    return found
+
+
+def digests_of(files: Sequence[Path], before: Mapping[Path, Identity]) -> tuple[tuple[Path, str], ...]:
+    """The digests of files that were read; raises DataError for one that is not what it was before."""
+    found = []
+    for path in files:
+        was = before.get(path)
+        require_unchanged(path, was)
+        found.append((path, file_digest(path)))
+        require_unchanged(path, was)
+    return tuple(found)

@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flux_core.caches.facts import file_digest
 from flux_core.errors import Diverged
 from fluxrun.jobs.description import description
 from fluxrun.jobs.existing import started_meanwhile
 from fluxrun.jobs.request import Listener, Outcome, Request
+from fluxrun.jobs.same_data import digests_of, identities
 from fluxrun.jobs.signals import Signals
-from fluxrun.spec.build import Built, build
+from fluxrun.spec.build import Built, build, build_source
 from fluxrun.spec.load import Loaded, load, to_yaml
 from fluxrun.spec.resolve import metric_names
 from fluxrun.store.fingerprint import fingerprint
@@ -109,11 +109,12 @@ def prepare(request: Request) -> Prepared:
 
 def prepare_loaded(request: Request, loaded: Loaded) -> Prepared:
     """The same with a spec that is loaded. Raises as `prepare`."""
+    before = identities(build_source(loaded.spec.data).files())
     built = build(loaded, max_steps=request.max_steps, threads=request.threads)
     names = metric_names(built.spec, built.facts.splits)
     for expectation in request.expect:
         expectation.require_known(names)
-    files = tuple((path, file_digest(path)) for path in built.source.files())
+    files = digests_of(built.source.files(), before)
     return Prepared(request, loaded, built, files, fingerprint(built.spec, [digest for _, digest in files]))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import flux_core
 from flux_core import fsio
+from flux_core.data import NpzSource, TextSource
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import DataError
 from fluxrun import exits
@@ -266,3 +267,31 @@ def test_what_is_read_is_not_overwritten(cli, folder):
     for _ in "12":  # predictions of an earlier time are replaced
         assert cli("predict", "last", "new.csv", "-o", "out.csv").exit_code == 0
     assert (folder / "out.csv").read_text() == cli("predict", "last", "new.csv").stdout
+
+
+NPZ = "data: {source: npz, path: small.npz}\nmodel: [affine: classes]\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "spec", "name"), [(NpzSource, NPZ, "small.npz"), (TextSource, TEXT, "t1.txt")], ids=["npz", "text"]
+)
+def test_data_that_are_replaced_while_they_are_read(cli, folder, source, spec, name, monkeypatch):
+    """The record would have the digest of data that nothing was learnt from."""
+    np.savez(folder / "small.npz", x=np.zeros((40, 2)), y=np.arange(40) % 2)
+    (folder / "t1.txt").write_text("hello world\n" * 60)
+    (folder / "new.yaml").write_text(spec + ONE_EPOCH)
+    load = source.load
+
+    def meanwhile(self, **more):
+        found = load(self, **more)
+        (folder / "other").write_bytes((folder / name).read_bytes())
+        (folder / "other").replace(folder / name)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(source, "load", meanwhile)
+        done = cli("train", "new.yaml")
+    assert (done.exit_code, done.stdout) == (exits.BAD_DATA, "")
+    assert f"{name}: the file has changed while it was read" in done.stderr
+    assert not (folder / "runs").exists()
+    assert cli("train", "new.yaml").exit_code == 0
