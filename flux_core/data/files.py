@@ -15,6 +15,7 @@ from flux_core.data.split import DEFAULT, PARTS, Part, check_fractions
 from flux_core.errors import DataError, MissingFile
 
 F = TypeVar("F")
+AS_UTF8 = "save the file as UTF-8; from Latin-1: iconv -f latin1 -t utf-8 OLD > NEW"
 MAX_BYTES = 4 * 2**30  # a limit against files that claim to be huge, not against large data: `max_bytes` raises it
 DEFLATE_RATIO = 1032  # no deflate stream expands by more (zlib's technical notes)
 
@@ -60,6 +61,21 @@ def check_size(size: int, limit: int, path: Path, what: str) -> None:
             file=path,
             hint="set data.max_bytes to a larger number if this is meant",
         )
+
+
+def utf8(data: bytes, path: Path, *, hint: str = AS_UTF8) -> str:
+    """The text of a file's bytes, from its start on; raises DataError with the line and the place in it."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode()  # without the mark that may stand at the start of UTF-8
+        raise DataError(
+            f"byte 0x{error.object[error.start]:02x} is not UTF-8 text",
+            file=path,
+            row=before.count("\n") + 1,
+            column=len(before) - before.rfind("\n"),
+            hint=hint,
+        ) from None
 
 
 def part_files(

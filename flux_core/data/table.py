@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.cells import shown
-from flux_core.data.files import check_size, open_file
+from flux_core.data.files import check_size, open_file, utf8
 from flux_core.errors import DataError
 
 Row = tuple[int, list[str]]  # the line on which it starts, its cells
@@ -115,20 +115,13 @@ def _lines(path: Path, limit: int) -> Iterator[str]:
 
 
 def decoded(data: bytes, path: Path) -> str:
-    """The text of a file's bytes, from its start on; raises DataError with the line for what is no text in UTF-8."""
+    """The text of a table's bytes, from its start on; raises DataError with the line for what is no text in UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError("the text is UTF-16", file=path, hint="save the file as UTF-8")
     if (position := data.find(b"\0")) >= 0:
         row = data.count(b"\n", 0, position) + 1
         raise DataError("there is a NUL byte: this is not a text table", file=path, row=row)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start]
-        raise DataError(
-            f"byte 0x{byte:02x} is not UTF-8 text", file=path, row=row, hint="save the file as UTF-8"
-        ) from None
+    return utf8(data, path)
 
 
 def _rows(text: Iterator[str], path: Path, delimiter: str) -> Iterator[Row]:

@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import shown
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
-from flux_core.data.files import MAX_BYTES, check_size, files_of_parts, fractions_of_main, matching, open_file
+from flux_core.data.files import (
+    AS_UTF8,
+    MAX_BYTES,
+    check_size,
+    files_of_parts,
+    fractions_of_main,
+    matching,
+    open_file,
+    utf8,
+)
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import PARTS, Part, contiguous, unused
 from flux_core.data.vocabulary import Codes, Unit, Vocabulary, codes_of
@@ -118,7 +127,7 @@ class TextSource:
         for file in matching(path):
             data = _bytes(file, size, self.max_bytes)
             size += len(data)
-            text = data.decode(errors="surrogateescape") if self.unit == "byte" else _decoded(data, file)
+            text = data.decode(errors="surrogateescape") if self.unit == "byte" else utf8(data, file)
             pieces.append(vocabulary.encode(text, file=file))
         if not size:
             raise DataError("there is no text in it", file=path)
@@ -154,7 +163,10 @@ class TextSource:
         for file in _expanded(which):
             data = _bytes(file, size, self.max_bytes)
             size += len(data)
-            codes = np.frombuffer(data, np.uint8) if self.unit == "byte" else codes_of(_decoded(data, file), "char")
+            if self.unit == "byte":
+                codes: Codes = np.frombuffer(data, np.uint8)
+            else:
+                codes = codes_of(utf8(data, file, hint=f"{AS_UTF8}; or set data.unit: byte"), "char")
             yield file, codes if self.limit is None else codes[: self.limit - symbols]
             symbols += len(codes)
             if self.limit is not None and symbols >= self.limit:
@@ -212,18 +224,6 @@ def _bytes(file: Path, before: int, limit: int) -> bytes:
             return stream.read()
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", file=file) from None
-
-
-def _decoded(data: bytes, file: Path) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte 0x{error.object[error.start]:02x} at offset {error.start:,} is not UTF-8 text",
-            file=file,
-            row=data.count(b"\n", 0, error.start) + 1,
-            hint="save the file as UTF-8, or set data.unit: byte",
-        ) from None
 
 
 def _unseen(ids: Mapping[Part, NDArray[np.int64]], vocabulary: Vocabulary) -> Iterator[str]:

@@ -239,7 +239,7 @@ BAD = {
     "a row after quoted line breaks": ('a,y\n"p\nq\nr",0\n1,2,3\n', 5, None, "3 values"),
     "a cell after quoted line breaks": ('a,b,y\n1,"p\nq",0\n1,p,0\nx,p,0\n', 5, "a", "'x' is not"),
     "a NUL": (b"a,y\n1,0\n1\x00,0\n", 3, None, "NUL"),
-    "bytes that are not UTF-8": (b"a,y\n1,0\n\xe9t\xe9,0\n", 3, None, "byte 0xe9 is not UTF-8"),
+    "bytes that are not UTF-8": ("\ufeffa,ä\n1,0\ntö,".encode() + b"\xe9\n", 3, 4, "byte 0xe9 is not UTF-8"),
     "UTF-16": ("a,y\n1,0\n".encode("utf-16"), None, None, "UTF-16"),
     "an empty file": ("", None, None, "is empty"),
     "a file of blank lines": ("\n\r\n\n", None, None, "is empty"),
@@ -255,7 +255,7 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "row", "column", "message"), BAD.values(), ids=BAD.keys())
 def test_a_bad_file_is_named_with_row_and_column(
-    load, text: str | bytes, row: int | None, column: str | None, message: str
+    load, text: str | bytes, row: int | None, column: str | int | None, message: str
 ) -> None:
     with pytest.raises(DataError, match=message) as caught:
         load(text)

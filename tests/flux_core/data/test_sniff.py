@@ -72,7 +72,7 @@ def test_no_table(tmp_path):
     for content, text in (
         (b"", "empty"),
         (b"\n \n", "empty"),
-        (b"a,\n\xff\n", "a.csv:2: byte 0xff is not UTF-8"),
+        (b"a,\n\xff\n", "a.csv:2: column 1: byte 0xff is not UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
     ):
         (tmp_path / "a.csv").write_bytes(content)

@@ -152,7 +152,7 @@ def test_the_limit_cuts_and_spares_the_files_behind_it(tmp_path: Path) -> None:
     assert streams_of(data.train, 1, data.preprocessing.vocabulary) == ["äbcde"]
     assert source.files() == (tmp_path / "a", tmp_path / "b")
     assert dataclasses.replace(source, limit=7).files() == (tmp_path / "a", tmp_path / "b")
-    with pytest.raises(DataError, match="byte 0xff at offset 0 is not UTF-8 text"):
+    with pytest.raises(DataError, match=r"c:1: column 1: byte 0xff is not UTF-8 text"):
         dataclasses.replace(source, limit=8).load(seed=0)
 
 
@@ -203,9 +203,10 @@ def test_the_shortest_text_that_is_enough(file: Path) -> None:
 def test_files_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\ntwo\xff")
-    with pytest.raises(DataError, match="byte 0xff at offset 7 is not UTF-8 text") as caught:
+    with pytest.raises(DataError, match="byte 0xff is not UTF-8 text") as caught:
         TextSource(path).load(seed=0)
-    assert (caught.value.file, caught.value.row) == (str(path), 2)
+    assert (caught.value.file, caught.value.row, caught.value.column) == (str(path), 2, 4)
+    assert "data.unit" in caught.value.hint
     path.write_bytes(b"")
     for unit in ("char", "byte"):
         with pytest.raises(DataError, match="there is no text in it"):

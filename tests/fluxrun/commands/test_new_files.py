@@ -119,6 +119,14 @@ def test_texts(cli, folder):
         (folder / "new.txt").write_text(text)
         done = cli("evaluate", "last", "new.txt")
         assert (done.exit_code, message in done.stderr, "data.steps" in done.stderr) == (exits.BAD_DATA, True, False)
+    (folder / "new.txt").write_bytes("hello\nwörld\n".encode("latin-1"))
+    for command in ("evaluate", "predict"):
+        done = cli(command, "last", "new.txt")
+        assert (done.exit_code, done.stdout) == (exits.BAD_DATA, "")
+        assert done.stderr.startswith(
+            "error: new.txt:2: column 2: byte 0xf6 is not UTF-8 text\n  save the file as UTF-8"
+        )
+        assert "data.unit" not in done.stderr
     (folder / "new.txt").write_text("hello world\n" * 30)  # longer than what is read at once
     rows = list(csv.DictReader(io.StringIO(cli("predict", "last", "new.txt").stdout)))
     assert [row["symbol"] for row in rows] == list("hello world\n" * 30)

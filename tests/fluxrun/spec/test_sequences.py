@@ -155,7 +155,7 @@ def test_the_layers_of_a_text_model_are_shown(bigrams):
     ("content", "code", "said"),
     [
         (b"", exits.BAD_DATA, "error: text.txt: there is no text in it"),
-        (b"abc\ndef\xe9g", exits.BAD_DATA, "error: text.txt:2: byte 0xe9 at offset 7 is not UTF-8 text"),
+        (b"abc\ndef\xe9g", exits.BAD_DATA, "error: text.txt:2: column 4: byte 0xe9 is not UTF-8 text"),
         (
             b"too short",
             exits.USAGE,
