@@ -133,8 +133,12 @@ def looks_numeric(cells: Sequence[str | None], marks: Collection[str]) -> bool:
     return not present or spelled * 2 > sum(present.values())
 
 
-def read_numbers(cells: Sequence[str | None], marks: Collection[str], place: Place) -> Numbers:
+def read_numbers(
+    cells: Sequence[str | None], marks: Collection[str], place: Place, why: str = "", hint: str = "correct the cell"
+) -> Numbers:
     """Parse a numeric column; raises DataError for the first cell that is no finite number and no mark.
+
+    `why` says behind the message why it has to be one, and `hint` what to do.
 
     >>> read_numbers(["1", "?"], {"?"}, Place()).values
     array([ 1., nan])
@@ -151,19 +155,11 @@ def read_numbers(cells: Sequence[str | None], marks: Collection[str], place: Pla
         values = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         index, bad = next((i, text) for i, text in enumerate(texts) if number(text) is None)
-        raise place.error(
-            f"{shown(bad)} is not a number, and most of this column is",
-            index,
-            "correct the cell, add it to data.missing, or set data.columns to make the column categorical",
-        ) from None
+        raise place.error(f"{shown(bad)} is not a number{why}", index, hint) from None
     odd = ~np.isfinite(values) & ~missing
     if odd.any():
         index = int(np.argmax(odd))
-        raise place.error(
-            f"{shown(texts[index])} is not a finite number",
-            index,
-            "correct the cell, or add it to data.missing if it means that the value is not known",
-        )
+        raise place.error(f"{shown(texts[index])} is not a finite number", index, hint)
     return Numbers(values)
 
 

@@ -57,7 +57,7 @@ class NumericColumn:
 
     def parse(self, cells: Sequence[str | None], marks: Sequence[str], place: Place) -> Numbers:
         """Cells as numbers."""
-        return read_numbers(cells, marks, place)
+        return read_numbers(cells, marks, place, ", and the model has learnt numbers from this column")
 
     def encode(self, values: Numbers, place: Place, where: str) -> Block:
         """float32 (rows, features); raises DataError for a missing cell without `fill`, or one too large."""

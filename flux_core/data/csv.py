@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flux_core.data.new import Gives, NewData
 
 Kind = Literal["numeric", "categorical"]
+BAD_CELL = "correct the cell, add it to data.missing, or make the column categorical in data.columns"
 FORMAT = 3  # goes up when the same table begins to mean other values
 
 
@@ -174,10 +175,11 @@ class CsvSource:
         main = tables["train"]
         target = choose(main, self.target, "target")
         features = self._features(main, target)
-        chosen = {choose(main, name, f"columns.{name}"): kind for name, kind in (self.columns or {}).items()}
+        said = ", and data.columns makes this column numeric"
+        kinds = {choose(main, name, f"columns.{name}"): (kind, said) for name, kind in (self.columns or {}).items()}
         for error in lacking(tables, (*features, target)):
             raise error
-        return {part: self._parse_table(table, features, target, chosen) for part, table in tables.items()}
+        return {part: self._parse_table(table, features, target, kinds) for part, table in tables.items()}
 
     def _tables(self) -> dict[Part, Table]:
         return {
@@ -205,16 +207,22 @@ class CsvSource:
             )
         return list(dict.fromkeys(features))
 
-    def _parse_table(self, table: Table, features: list[str], target: str, kinds: dict[str, Kind]) -> Parsed:
-        """The main table comes first, and adds the `kinds` that were not chosen."""
+    def _parse_table(
+        self, table: Table, features: list[str], target: str, kinds: dict[str, tuple[Kind, str]]
+    ) -> Parsed:
+        """The main table comes first, and adds the `kinds` that were not chosen; each with what makes it so."""
 
         def parse(name: str) -> Numbers | Words:
             cells = table.columns[name]
-            if name not in kinds:
-                kinds[name] = "numeric" if looks_numeric(cells, frozenset(self.missing)) else "categorical"
-            if kinds[name] == "categorical":
+            if name in kinds:
+                kind, why = kinds[name]
+            else:
+                kind = "numeric" if looks_numeric(cells, frozenset(self.missing)) else "categorical"
+                why = ", and most of this column is"
+                kinds[name] = kind, ", and in the training file this column is numeric"
+            if kind == "categorical":
                 return read_words(cells, self.missing)
-            return read_numbers(cells, self.missing, Place(table.file, table.lines, name))
+            return read_numbers(cells, self.missing, Place(table.file, table.lines, name), why, BAD_CELL)
 
         values = parse(target)
         rows = np.flatnonzero(~values.missing)

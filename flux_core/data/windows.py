@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flux_core.data.new import Gives, NewData
 
 FORMAT = 2  # goes up when the same table begins to mean other values
+BAD_CELL = (", and most of this column is", "correct the cell: a series has a number in every row")
 MISSING_HINT = "a series has a value in every row: fill it in, or leave the column out of data.columns"
 
 
@@ -224,7 +225,7 @@ class WindowsSource:
             if not self._is_numeric(table, name):
                 raise DataError("this column holds text, a series is made of numbers", file=table.file, column=name)
             place = Place(table.file, table.lines, name)
-            columns[name] = read_numbers(table.columns[name], self.missing, place)
+            columns[name] = read_numbers(table.columns[name], self.missing, place, *BAD_CELL)
             require_present(columns[name].missing, place, MISSING_HINT)
         return Series(table.file, table.lines, columns)
 

@@ -263,6 +263,21 @@ def test_a_bad_file_is_named_with_row_and_column(
     assert (caught.value.row, caught.value.column) == (row, column)
 
 
+def test_a_bad_cell_and_what_makes_its_column_numeric(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\nred,0\n2,1\n")
+    with pytest.raises(DataError, match="'red' is not a number, and data.columns makes this column numeric") as caught:
+        CsvSource(tmp_path / "t.csv", columns={"a": "numeric"}).load(seed=0)
+    assert (
+        caught.value.hint == "correct the cell, add it to data.missing, or make the column categorical in data.columns"
+    )
+    (tmp_path / "u.csv").write_text("a,y\n1,0\n2,1\n")
+    with pytest.raises(DataError, match="'red' is not a number, and in the training file this column is numeric"):
+        CsvSource(train_path=tmp_path / "u.csv", test_path=tmp_path / "t.csv").load(seed=0)
+    (tmp_path / "t.csv").write_text("a,y\nred,0\n2,1\n3,1\n")
+    with pytest.raises(DataError, match="'red' is not a number, and most of this column is"):
+        CsvSource(tmp_path / "t.csv").load(seed=0)
+
+
 def test_the_bad_rows_above_would_pass_without_their_fault(load) -> None:
     assert len(load('a,b,y\n1,"p\nq",0\n1,p,0\n2,p,0\n').train) == 3
 

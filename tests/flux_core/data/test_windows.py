@@ -176,8 +176,8 @@ def test_a_series_that_is_too_short(file: Path, options: dict[str, object], mess
     [
         ("", "column 'b': the value is missing", "fill it in"),
         ("?", "column 'b': the value is missing", "data.columns"),
-        ("oops", "column 'b': 'oops' is not a number", "data.missing"),
-        ("inf", "column 'b': 'inf' is not a finite number", "data.missing"),
+        ("oops", "column 'b': 'oops' is not a number, and most", "correct the cell"),
+        ("inf", "column 'b': 'inf' is not a finite number", "correct the cell"),
     ],
 )
 def test_a_bad_cell_is_named(file: Path, cell: str, message: str, hint: str) -> None:

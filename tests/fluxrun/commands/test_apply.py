@@ -170,7 +170,11 @@ def test_a_table_without_a_header(cli, folder):
     ("text", "code", "said"),
     [
         ("x,z\n1,2\n", exits.BAD_DATA, "columns that are not here: 'y'"),
-        ("x,y\n1,two\n3,4\n5,6\n", exits.BAD_DATA, "new.csv:2: column 'y': 'two' is not a number"),
+        (
+            "x,y\n1,two\n3,4\n5,6\n",
+            exits.BAD_DATA,
+            "'two' is not a number, and the model has learnt numbers from this column\n  correct the cell\n",
+        ),
         ("x,y\n1,\n", exits.BAD_DATA, "new.csv:2: column 'y': the value is missing"),
         ("x,y\n1\n", exits.BAD_DATA, "new.csv:2: the row has 1 values"),
         ("", exits.BAD_DATA, "the file is empty"),
