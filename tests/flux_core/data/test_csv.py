@@ -265,7 +265,7 @@ def test_a_bad_file_is_named_with_row_and_column(
 
 def test_a_bad_cell_and_what_makes_its_column_numeric(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\nred,0\n2,1\n")
-    with pytest.raises(DataError, match="'red' is not a number, and data.columns makes this column numeric") as caught:
+    with pytest.raises(DataError, match=r"'red' is not a number, and data.columns makes this column numeric") as caught:
         CsvSource(tmp_path / "t.csv", columns={"a": "numeric"}).load(seed=0)
     assert (
         caught.value.hint == "correct the cell, add it to data.missing, or make the column categorical in data.columns"
