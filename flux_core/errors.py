@@ -132,9 +132,18 @@ class MissingFile(DataError):
 class SettingError(DataError):
     """A setting and the data do not go together; `key` is its spec path below `data`, or a field of a plan."""
 
-    def __init__(self, message: str, *, key: str, file: str | Path | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str,
+        file: str | Path | None = None,
+        row: int | None = None,
+        column: str | int | None = None,
+        hint: str | None = None,
+    ) -> None:
         self.key = key
-        super().__init__(message, file=file, hint=hint)
+        super().__init__(message, file=file, row=row, column=column, hint=hint)
 
 
 class ColumnError(SettingError):

@@ -21,7 +21,7 @@ from flux_core.data.dataset import Dataset, Examples, Task
 from flux_core.data.preprocessing import LARGEST, Preprocessing
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part, split_rows, unused
-from flux_core.errors import DataError
+from flux_core.errors import DataError, SettingError
 
 REGRESSION_HINT = "for numbers to be predicted, set data.task: regression and a loss such as mse"
 
@@ -60,12 +60,27 @@ def read_targets(ys: Mapping[Part, NDArray[Any] | Words], places: Mapping[Part, 
     >>> targets = read_targets({"train": np.array([7, 3, 7])}, {"train": Place()}, None)
     >>> targets.task, targets.classes, targets.values["train"].tolist()
     ('classification', ('3', '7'), [1, 0, 1])
+
+    Raises DataError with file, row and column for what is no answer, SettingError where another task would take it.
     """
     first = ys["train"]
     numeric = not isinstance(first, Words) and first.dtype.kind == "f"
-    decided: Task = task or ("regression" if numeric else "classification")
-    if decided == "regression":
-        return Targets(decided, (), {name: _numbers(y, places[name]) for name, y in ys.items()})
+    own: Task = "regression" if numeric else "classification"
+    try:
+        return _numeric(ys, places) if (task or own) == "regression" else _classes(ys, places)
+    except DataError as error:
+        if task in (None, own):
+            raise
+        raise SettingError(
+            error.reason, key="task", file=error.file, row=error.row, column=error.column, hint=error.hint
+        ) from None
+
+
+def _numeric(ys: Mapping[Part, NDArray[Any] | Words], places: Mapping[Part, Place]) -> Targets:
+    return Targets("regression", (), {name: _numbers(y, places[name]) for name, y in ys.items()})
+
+
+def _classes(ys: Mapping[Part, NDArray[Any] | Words], places: Mapping[Part, Place]) -> Targets:
     texts, numbers = {}, {}
     for name, y in ys.items():
         labels = _labels(y, places[name])
@@ -80,7 +95,7 @@ def read_targets(ys: Mapping[Part, NDArray[Any] | Words], places: Mapping[Part, 
             column=places["train"].column,
         )
     classes, codes = _coded_texts(texts) if texts else _coded_numbers(numbers)
-    return Targets(decided, classes, codes)
+    return Targets("classification", classes, codes)
 
 
 Coded = tuple[tuple[str, ...], dict[Part, NDArray[np.int64]]]
@@ -205,7 +220,7 @@ def _labels(y: NDArray[Any] | Words, place: Place) -> NDArray[np.int64] | Words:
             f"the labels have shape {y.shape}, a classification needs one label a row",
             file=place.file,
             column=place.column,
-            hint="one-hot labels become numbers with y.argmax(axis=1)",
+            hint=f"one-hot labels become numbers with y.argmax(axis=1); {REGRESSION_HINT}",
         )
     if y.dtype.kind == "S":
         y = np.asarray(np.char.decode(y, "utf-8", "replace"))

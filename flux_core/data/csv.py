@@ -26,7 +26,7 @@ from flux_core.data.kept import kept_dataset, question_about
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import Part
 from flux_core.data.table import Table, read_table
-from flux_core.errors import ColumnError, DataError
+from flux_core.errors import ColumnError, DataError, SettingError
 
 if TYPE_CHECKING:
     from flux_core.data.new import Gives, NewData
@@ -117,7 +117,7 @@ class CsvSource:
             all_notes += found
         return dataset(xs, targets, cuts, preprocessing, all_notes)
 
-    def misnamed(self) -> list[ColumnError]:
+    def misnamed(self) -> Sequence[SettingError]:
         """Every name of a column that the training file lacks, where `load` stops at the first; if there is none,
         every column that another file lacks."""
         asked: list[tuple[str | int, str]] = [(self.target, "target")]
@@ -131,7 +131,7 @@ class CsvSource:
         target = choose(main, self.target, "target")
         try:
             return lacking(tables, (*self._features(main, target), target))
-        except ColumnError as error:  # the target among the features
+        except SettingError as error:  # the target among the features, or none of them
             return [error]
 
     def files(self) -> tuple[Path, ...]:
@@ -199,11 +199,17 @@ class CsvSource:
                     file=table.file,
                     key=f"features.{features.index(target)}",
                 )
+        if not features and len(table.names) > 1:
+            raise SettingError(
+                f"no column is left besides the target {target!r}",
+                key="ignore" if self.features is None else "features",
+                file=table.file,
+            )
         if not features:
             raise DataError(
                 f"there are no columns besides the target {target!r}",
                 file=table.file,
-                hint="data.delimiter says what separates columns" if len(table.names) == 1 else None,
+                hint="data.delimiter says what separates columns",
             )
         return list(dict.fromkeys(features))
 

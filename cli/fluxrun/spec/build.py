@@ -58,6 +58,7 @@ def gather(loaded: Loaded, *, drawn: bool = True) -> tuple[Spec, Facts, Source, 
     facts = Facts(dataset.task, classes, splits, symbols, dataset.classes if symbols is None else ())
     spec = resolve(spec, facts)
     check_task(spec, facts, doubts)
+    check_batch(spec, len(dataset.train), doubts)
     x, y = dataset.train.x, dataset.train.y
     padded = dataset.train.lengths is not None
     inputs = Inputs(x.shape[1:], "int64" if x.dtype.kind == "i" else "float32", y.shape[1:], padded, dataset.largest)
@@ -138,6 +139,16 @@ def build_plan(spec: Spec, max_steps: int | None = None, threads: int | None = N
     )
 
 
+def check_batch(spec: Spec, examples: int, doubts: Doubts) -> None:
+    """The size of minibatches against the examples to train on."""
+    data = spec.data.arguments
+    assert isinstance(data, Batches)
+    if data.drop_last and examples < data.batch_size:
+        count = f"{examples:,} example{'s' * (examples != 1)}"
+        message = f"the training split has {count}, which make no batch of {data.batch_size:,}"
+        doubts.at("data.batch_size", message, "lower it, or set drop_last: false")
+
+
 def _splits(spec: Spec) -> tuple[str, ...]:
     """The splits that a spec asks for."""
     data = spec.data.arguments
@@ -150,13 +161,17 @@ def _splits(spec: Spec) -> tuple[str, ...]:
 
 
 def _ask(source: Source, question: Any, doubts: Doubts) -> Any:
-    """The answer of a source; a name that the file lacks, or a window that it is too short for, is one of the spec."""
+    """The answer of a source; a name that the file lacks, a window that it is too short for, or a task that its target
+    does not take, which the loss implies where `data.task` does not say it, is one of the spec."""
     try:
         return question()
     except SettingError as first:
         names: list[SettingError] = getattr(source, "misnamed", list)()  # all of them; a table has more names than one
         for error in names or [first]:
-            where = f" ({error.file})" if error.file else ""
-            doubts.at(f"data.{error.key}", f"{error.reason}{where}", error.hint)
+            implied = error.key == "task" and getattr(source, "task", None) is None
+            path = "train.loss" if implied else f"data.{error.key}"
+            what = error.reason if error.column is None else f"column {error.column!r}: {error.reason}"
+            where = ":".join(str(part) for part in (error.file, error.row) if part is not None)
+            doubts.at(path, f"{what} ({where})" if where else what, error.hint)
         doubts.problems.raise_if_any()
         raise

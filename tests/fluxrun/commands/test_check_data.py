@@ -113,3 +113,50 @@ def test_fifty_thousand_rows_take_a_few_seconds(cli, doubtful):
     began = time.perf_counter()
     assert cli("check", "doubt.yaml", "--data").exit_code == 0
     assert time.perf_counter() - began < 30, "about two seconds on an idle machine"
+
+
+HALVES = "data: {source: csv, path: half.csv, target: "
+CLASSES = "\nmodel: [affine: classes]"
+CROSS = f"{CLASSES}\ntrain: {{loss: cross_entropy}}"
+MISFITS = [  # the spec, the value that is marked in it, what is said
+    (
+        f"{HALVES}x}}{CROSS}",
+        "cross_entropy",
+        "column 'x': 0.5 is no label of a class: labels are whole numbers or text (half.csv:2)",
+    ),
+    (f"{HALVES}x, task: classification}}{CLASSES}", "classification", "column 'x': 0.5 is no label of a class"),
+    (
+        f"{HALVES}kind, task: regression}}{CLASSES}",
+        "regression",
+        "column 'kind': the target holds text, a regression needs numbers (half.csv)",
+    ),
+    (f"{HALVES}kind, ignore: [x, y]}}{CLASSES}", "ignore", "no column is left besides the target 'kind' (half.csv)"),
+    (
+        f"{HALVES}kind, batch_size: 500, drop_last: true}}{CLASSES}",
+        "500",
+        "the training split has 160 examples, which make no batch of 500",
+    ),
+    (f"data: {{source: synthetic, name: sine}}{CROSS}", "cross_entropy", "column 'y': -0."),
+    (
+        f"data: {{source: npz, path: two.npz}}{CROSS}",
+        "cross_entropy",
+        "column 'y': the labels have shape (200, 2), a classification needs one",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "marked", "said"), MISFITS, ids=[f"{marked}-{i}" for i, (_, marked, _) in enumerate(MISFITS)]
+)
+def test_what_the_spec_makes_of_the_data_is_a_fault_of_the_spec(cli, folder, spec, marked, said):
+    rows = "".join(f"{i / 2 + 0.5},{i % 3},{'ab'[i % 2]}\n" for i in range(200))
+    (folder / "half.csv").write_text(f"x,y,kind\n{rows}")
+    np.savez(folder / "two.npz", x=np.zeros((200, 3)), y=np.full((200, 2), 0.5))
+    (folder / "misfit.yaml").write_text(spec)
+    before = spec[: spec.index(marked)].split("\n")
+    done = cli("train", "misfit.yaml")
+    assert (done.exit_code, done.stdout) == (exits.USAGE, "")
+    assert done.stderr.startswith(f"misfit.yaml:{len(before)}:{len(before[-1]) + 1}: error: {said}")
+    checked = cli("check", "misfit.yaml", "--data")
+    assert (checked.exit_code, checked.stderr.splitlines()[0]) == (exits.USAGE, done.stderr.splitlines()[0])
+    assert not (folder / "runs").exists()

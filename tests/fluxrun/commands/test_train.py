@@ -184,7 +184,7 @@ WRONG = [
     (["small.yaml", "--name", "../x"], {}, exits.USAGE, "--name, column 1"),
     (["small.yaml", "--runs", "table.csv"], {}, exits.CANNOT_CREATE, "cannot create a run folder"),
     (["small.yaml", "--nonsense"], {}, exits.USAGE, "--nonsense"),
-    (["small.yaml", "--set", "data.batch_size=1000", "--set", "data.drop_last=true"], {}, exits.BAD_DATA, "no batch"),
+    (["small.yaml", "--set", "data.batch_size=99", "--set", "data.drop_last=true"], {}, exits.USAGE, "no batch of 99"),
 ]  # fmt: skip
 
 
