@@ -1,15 +1,18 @@
 """New files for evaluate and predict: what does not fit the model is said of the file, and nothing half-made stays."""
 
 import csv
+import dataclasses
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import flux_core
 from flux_core import fsio
-from flux_core.data import NpzSource, TextSource
+from flux_core.data import CsvSource, NpzSource, TextSource, WindowsSource
+from flux_core.data.new import Gives
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import DataError
 from fluxrun import exits
@@ -251,10 +254,16 @@ def test_a_target_that_was_given_by_its_index(cli, folder, source):
     assert "lacks.csv: there is no column 't', the columns are: 'x', 'y', 's'" in done.stderr
 
 
-def test_a_preprocessing_that_did_not_keep_the_answers():
-    older = Preprocessing(classes=("a", "b")).to_json()
-    del older["answers"]
-    assert Preprocessing.from_json(older) == Preprocessing(classes=("a", "b"))
+@pytest.mark.parametrize("source", [CsvSource("table.csv"), WindowsSource(4, "table.csv", columns=["x"], target=1)])
+def test_a_checkpoint_that_did_not_keep_the_answers(folder, source):
+    """The index that the spec has is all that there is then."""
+    fitted = source.load(seed=0).preprocessing
+    known = fitted.to_json()
+    assert known.pop("answers") == (["kind"] if isinstance(source, CsvSource) else ["y"])
+    older, gives = Preprocessing.from_json(known), Gives(2 if fitted.classes else 1)
+    assert older == dataclasses.replace(fitted, answers=())
+    found, wanted = (source.read_answered(Path("table.csv"), one, gives).train.y for one in (older, fitted))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_what_is_read_is_not_overwritten(cli, folder):
