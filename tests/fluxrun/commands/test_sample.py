@@ -189,7 +189,7 @@ def test_predict_says_what_comes_behind_each_symbol(cli, folder, write):
     [
         (b"ab\nX", "new.txt:2: column 1: the model has never seen the character 'X'"),
         (b"", "new.txt: there is no text in it"),
-        (b"ab\xff", "byte 0xff at offset 2 is not UTF-8 text"),
+        (b"ab\xff", "new.txt:1: column 3: byte 0xff is not UTF-8 text"),
     ],
 )
 def test_predict_of_bad_texts(cli, folder, write, content, said):
