@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fluxrun.spec.key import join, split
 from fluxrun.store.listing import Run
 from fluxrun.store.names import MISSING, Key, Names, UnknownName
 
@@ -65,13 +66,13 @@ class Comparison:
 
     def _place(self, path: str) -> tuple[str, str]:
         """The innermost component that differs and the name of its argument; no component, and the path itself."""
-        parts = path.split(".")
+        parts = split(path)
         if parts[0] == "data" and SOURCE in self._components and path != SOURCE:
             return SOURCE, path  # its arguments stand beside its name
         for end in range(len(parts) - 2, 0, -1):
-            component = ".".join(parts[:end])
+            component = join(parts[:end])
             if parts[end] in self._components.get(component, ()):
-                return component, ".".join(parts[end + 1 :])
+                return component, join(parts[end + 1 :])
         return "", path
 
     @cached_property

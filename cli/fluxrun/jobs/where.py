@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fluxrun.spec.key import QUOTED
 from fluxrun.spec.problems import Problem, SpecError, near
 from fluxrun.spec.text import Place, Source
 from fluxrun.store.listing import Run
@@ -23,7 +24,7 @@ from fluxrun.store.names import MISSING, STATUSES, Key, Names, UnknownName
 
 Term = Callable[[Run], Any]
 SINGLE = re.compile(r"'[^']*'|\"[^\"]*\"|[=!<>]=|(=)")
-TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9][\w.]*|[A-Za-z_][\w.]*")
+TOKEN = re.compile(rf"'[^']*'|\"[^\"]*\"|[0-9][\w.]*|([A-Za-z_](?:\w|\.(?:{QUOTED})?)*)")
 DOT = "\u00b7"  # may stand in a name of Python, so that `model.0.affine.out` is one
 WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 ORDERS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -45,8 +46,8 @@ class Condition:
         self.keys: list[Key] = []  # what it asks for, in the order of the text
         self.notes: list[str] = []  # what may be meant otherwise
         self.source = Source("--where", text, one_line=True)
-        # the dots of a name, and nothing in quotes, become a letter: every character stays in its place
-        dotted = TOKEN.sub(lambda m: m[0].replace(".", DOT) if m[0][0].isalpha() or m[0][0] == "_" else m[0], text)
+        # in a name, and in no text, what is no letter becomes one: every character stays in its place
+        dotted = TOKEN.sub(lambda found: _one_name(found[0]) if found[1] else found[0], text)
         self.encoded = dotted.encode(errors="replace")
         try:
             with warnings.catch_warnings():
@@ -196,6 +197,15 @@ class Condition:
 def matching(runs: Sequence[Run], condition: Condition) -> list[Run]:
     """The runs that meet a condition. Raises SpecError where what is compared has no order."""
     return [run for run in runs if condition.holds(run)]
+
+
+def _one_name(path: str) -> str:
+    """A path as one name of Python.
+
+    >>> _one_name('columns."a b"')
+    'columns··a·b·'
+    """
+    return "".join(letter if f"_{letter}".isidentifier() else DOT for letter in path)
 
 
 def _equal(a: Any, b: Any, wanted: bool) -> bool:

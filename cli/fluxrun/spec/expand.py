@@ -9,10 +9,10 @@ Both walk the tree along the schema. What does not fit the schema is left as it 
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 
 from fluxrun.spec.catalog import CATALOG
+from fluxrun.spec.key import cut, unquoted
 from fluxrun.spec.nets import with_long_uses
 from fluxrun.spec.part import Component, Inside, Named, Section, Slot, fields
 from fluxrun.spec.problems import Problems, SpecError
@@ -21,7 +21,7 @@ from fluxrun.spec.text import LINE_BREAK, Place, Source
 from fluxrun.spec.tree import Entry, Mapping, Node, Scalar, Sequence, describe
 
 ROOT = Section(Spec)
-PART = re.compile(r'\s*"[^"]*"\s*(?=[.=])|[^.=]*')  # of a key: in quotes it may hold dots and equals signs
+Step = tuple[str, Place]  # of a path: a key and where it stands
 
 
 def expand(node: Node, inside: Inside = ROOT) -> Node:
@@ -87,7 +87,7 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     from fluxrun.spec.read import read
 
     source = Source(name, text, order=order, one_line=True)
-    cut, end = _cut(text)
+    written, end = cut(text)
     path, value = text[:end], text[end + 1 :]
     if end == len(text) or not path.strip():
         problems.add(source.whole(), f"expected KEY=VALUE, not {text!r}", "such as train.epochs=5")
@@ -95,10 +95,10 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     if len(LINE_BREAK.split(path)) > 1:
         problems.add(source.whole(), "a key stands on one line", "such as train.epochs=5")
         return tree
-    parts: list[tuple[str, Place]] = []
-    for part, start in cut:
+    parts: list[Step] = []
+    for part, start in written:
         place = Place(source, 0, start, start + len(part))
-        if not (key := unquoted(part.strip())):
+        if not (key := unquoted(part)):
             problems.add(place, "a part of the key is empty")
             return tree
         parts.append((key, place))
@@ -112,38 +112,12 @@ def override(tree: Node, text: str, name: str, order: int, problems: Problems) -
     return expand(_assign(ROOT, tree, parts, node, problems))
 
 
-def _cut(text: str) -> tuple[list[tuple[str, int]], int]:
-    """The parts of the key with the columns where they begin, and where its equals sign stands, or the end."""
-    parts, column = [], 0
-    while found := PART.match(text, column):
-        parts.append((found[0], column))
-        column = found.end()
-        if text[column : column + 1] != ".":
-            break
-        column += 1
-    return parts, column
-
-
-def quoted(key: str) -> str:
-    """A key as `--set` takes it.
-
-    >>> quoted("age"), quoted("a.b")
-    ('age', '"a.b"')
-    """
-    return f'"{key}"' if PART.fullmatch(key) is None else key
-
-
-def unquoted(part: str) -> str:
-    """The key that a part of a path stands for."""
-    return part[1:-1].strip() if len(part) > 1 and part[0] == part[-1] == '"' else part
-
-
-def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], value: Node, problems: Problems) -> Node:
+def _assign(inside: Inside, node: Node | None, parts: list[Step], value: Node, problems: Problems) -> Node:
     if not parts:
         return value
-    (name, place), rest = parts[0], parts[1:]
     if node is None or (isinstance(node, Scalar) and node.value is None):
-        node = Mapping(MappingProxyType({}), place)
+        node = Mapping(MappingProxyType({}), parts[0][1])
+    (name, place), rest = _first(inside, node, parts)
     if isinstance(node, Sequence):
         if not name.isdecimal() or int(name) >= len(node.items):
             last = len(node.items) - 1
@@ -165,6 +139,20 @@ def _assign(inside: Inside, node: Node | None, parts: list[tuple[str, Place]], v
         node = Mapping(MappingProxyType({}), place)  # another component: nothing of the old one stays
     child = _assign(below(inside, node, name), old.node if old else None, rest, value, problems)
     return node.with_entry(name, Entry(old.key if old and rest else place, child))
+
+
+def _first(inside: Inside, node: Node, parts: list[Step]) -> tuple[Step, list[Step]]:
+    """The key that is meant here, and what is left: among names that the spec chose, the longest that is there.
+
+    Of `"a.b"` the shell takes the quotes away.
+    """
+    if isinstance(node, Mapping) and (inside is None or isinstance(inside, Named)):
+        for end in range(len(parts), 1, -1):
+            name = ".".join(key for key, _ in parts[:end])
+            if name in node.entries:
+                first, last = parts[0][1], parts[end - 1][1]
+                return (name, Place(first.source, first.row, first.column, last.end)), parts[end:]
+    return parts[0], parts[1:]
 
 
 def _for_source(node: Mapping, name: Node) -> Mapping:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fluxrun.spec.expand import quoted
+from fluxrun.spec.key import quoted
 from fluxrun.spec.part import Component, Part, fields, set_aside, to_plain
 from fluxrun.spec.schema.root import Spec
 

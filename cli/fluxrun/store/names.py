@@ -4,6 +4,7 @@
     valid.loss         valid.loss                             a metric, at the best epoch
     status, seconds    status, seconds                        a field of the record
     spec.train.loss    train.loss                             the loss of the spec: its metric has the same name
+    columns."a.b"      data.columns."a.b"                     a key that is no name by itself, in quotes
 
 Names that never stand together in one run, such as the learning rates of two optimisers, are one name.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flux_core.errors import FluxError
+from fluxrun.spec.key import join, split
 from fluxrun.store.listing import Run, higher_is_better
 
 FIELDS = ("run", "status", "reason", "created", "ended", "seconds", "epochs", "steps", "best_epoch", "hash", "host")
@@ -77,13 +79,13 @@ class Names:
             return Key(name, field=name)
         if name in self.metrics:
             return Key(name, metrics=(name,))
-        path = name.removeprefix("spec.")
+        path = join(split(name.removeprefix("spec.")))
         if path in self.paths:
             return Key(name, paths=(path,))
         metrics = tuple(metric for metric in self.metrics if metric.endswith(f".{name}"))
-        paths = tuple(path for path in self.paths if path.endswith(f".{name}"))
+        paths = tuple(full for full in self.paths if full.endswith(f".{path}"))
         if not metrics and not paths:
-            ends = {".".join(full.split(".")[-n:]) for full in (*self.metrics, *self.paths) for n in (1, 2, 9)}
+            ends = {join(split(full)[-n:]) for full in (*self.metrics, *self.paths) for n in (1, 2, 9)}
             hint = near(name, {*FIELDS, *ends}) or f"known: {listing([*FIELDS, *self.metrics])}, and the spec's"
             raise UnknownName(f"no run has a value {name!r}", hint)
         if len(metrics) + len(paths) > 1 and self._together(metrics, paths):
@@ -99,12 +101,12 @@ class Names:
         ...     ).short("model.0.affine.out")
         'model.0.affine.out'
         """
-        parts = path.split(".")
+        parts = split(path)
         known = (*self.metrics, *self.paths)
         for count in range(1, len(parts)):
-            name = ".".join(parts[-count:])
+            name = join(parts[-count:])
             if (
-                not name[0].isdecimal()
+                name[:1].isidentifier()
                 and name not in FIELDS
                 and sum(full == name or full.endswith(f".{name}") for full in known) == 1
             ):

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fluxrun.jobs.compare import compare
 from fluxrun.jobs.where import Condition, matching
+from fluxrun.spec.key import join
 from fluxrun.spec.problems import SpecError
 from fluxrun.store.listing import Run
 from fluxrun.store.names import Names, UnknownName
@@ -101,6 +103,26 @@ def test_what_is_meant(text, names):
     else:
         found = matching(RUNS, Condition(text, Names(RUNS)))
         assert "".join(one.name for one in found) == names
+
+
+def test_a_key_in_quotes_is_a_part_of_a_name():
+    kinds = {"a.b": "numeric", 'q"t.v': "categorical", "in come": "numeric"}
+    one = run("a", spec={join(["data", "columns", key]): kind for key, kind in kinds.items()})
+    names = Names([one])
+    for key, kind in kinds.items():
+        path = join(["data", "columns", key])
+        assert names.key(path).of(one) == names.key(names.short(path)).of(one) == kind
+        for name in (path, names.short(path), f"spec.{path}"):
+            assert matching([one], Condition(f"{name} == {kind}", names)) == [one]
+            assert matching([one], Condition(f'{name} != "{kind}"', names)) == []
+    assert names.short('data.columns."a.b"') == 'columns."a.b"', "b is no name of it, and a text in quotes is a text"
+    with pytest.raises(SpecError, match="no run has a value"):
+        Condition("b == numeric", names)
+
+
+def test_a_column_of_a_comparison_has_a_name_that_a_condition_takes():
+    runs = [run(kind, spec={'data.columns."a.b"': kind, "seed": 1}) for kind in ("numeric", "categorical")]
+    assert [key.name for key in compare(runs).telling()] == ['columns."a.b"']
 
 
 NOTES = [

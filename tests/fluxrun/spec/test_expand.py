@@ -66,6 +66,8 @@ def test_expanding_twice_changes_nothing():
         ('data.columns."gr.ade"=numeric', ("data", "columns"), {"gr.ade": "numeric"}),
         ('data.columns. "a=b.c" = numeric', ("data", "columns"), {"a=b.c": "numeric"}),
         ('data.columns.5"=numeric', ("data", "columns"), {'5"': "numeric"}),
+        ('data.columns."5"" a.b"=numeric', ("data", "columns"), {'5" a.b': "numeric"}),
+        ('data.columns." a"=numeric', ("data", "columns"), {" a": "numeric"}),
         ('data.columns."x=numeric', ("data", "columns"), {'"x': "numeric"}),
         ('data.path="a.b=c"', ("data", "path"), "a.b=c"),
     ],
@@ -86,6 +88,15 @@ def test_another_source_keeps_what_it_knows_too():
     assert got == {"source": "synthetic", "name": "xor"}
     assert overridden("data.batch_size=7", "data.source=synthetic")["data"]["batch_size"] == 7
     assert overridden("data.x=7", "data.source=idx")["data"]["x"] == 7, "what an override says is not lost in silence"
+
+
+def test_names_with_dots_that_are_there_need_no_quotes():
+    before = ("data.columns={a.b: numeric, a.b.c: numeric}", "nets={n: {params: {w.x: {shape: [2]}}}}")
+    assert overridden(*before, "data.columns.a.b=categorical")["data"]["columns"]["a.b"] == "categorical"
+    assert overridden(*before, "data.columns.a.b.c=categorical")["data"]["columns"]["a.b.c"] == "categorical"
+    weights = overridden(*before, "nets.n.params.w.x.shape=[3]")["nets"]["n"]["params"]
+    assert weights == {"w.x": {"shape": [3]}}
+    assert overridden(*before, 'data.columns."a"=numeric')["data"]["columns"]["a"] == "numeric"
 
 
 @pytest.mark.parametrize(

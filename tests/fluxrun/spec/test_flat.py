@@ -5,6 +5,7 @@ import json
 import pytest
 
 from fluxrun.spec.flat import aside, flat
+from fluxrun.spec.key import join, split
 from fluxrun.spec.load import load
 from fluxrun.spec.problems import SpecError
 
@@ -31,6 +32,13 @@ def test_a_key_with_dots_stands_in_quotes(folder):
     assert {path: found[path] for path in found if path.startswith("data.columns")} == {
         'data.columns."gr.ade"': "numeric"
     }
+
+
+@pytest.mark.parametrize("key", ["a.b", 'q"t.v', '"x', '"a"b"', "a=b", "wide ", "a-b", '""', "x²", "größe", "7"])
+def test_a_key_of_any_letters(folder, key):
+    path = join(["data", "columns", key])
+    assert split(path) == ["data", "columns", key]
+    assert flat(load("small.yaml", [f"{path}=numeric"]).spec)[path] == "numeric"
 
 
 def test_a_key_with_dots_that_does_not(folder):
