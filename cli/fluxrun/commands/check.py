@@ -46,7 +46,7 @@ def check(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Check specs, and their shapes where the data are at hand. Exit code 2 if there are errors."""
+    """Check specs, and their shapes where the data are at hand. The exit code is not 0 if there are errors."""
 
     def work() -> int:
         from fluxrun.jobs.check import check_spec
@@ -103,12 +103,12 @@ def _tell(report: Report, *, several: bool) -> None:
         tell_error(report.fault, debug=False)
     elif report.problems:
         say(as_text(report.problems))
-        if several:
-            say(f"{name}: {counted(len(report.problems), 'warning' if report.ok else 'error')}")
     elif report.unchecked:
         say(f"{name}: ok, but shapes were not checked: {visible(report.unchecked)}")
     else:
         say(f"{name}: ok")
+    if several and report.problems:
+        say(f"{name}: {counted(len(report.problems), 'warning' if report.ok else 'error')}")
     if report.baseline:
         beat = report.baseline
         start = f"{name}: " if several else ""

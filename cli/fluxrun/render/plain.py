@@ -16,7 +16,7 @@ from fluxrun.jobs.train import Prepared
 from fluxrun.render.epochs import is_whole
 from fluxrun.render.numbers import count, number
 from fluxrun.render.stream import Quiet
-from fluxrun.render.summary import closing, kernels, opening, started
+from fluxrun.render.summary import closing, kernels, kernels_left, opening, started
 
 EVERY_SECONDS = 30.0
 
@@ -55,7 +55,7 @@ class Plain(Listener):
                 self.held = event
 
     def compiling(self, event: Compiling) -> None:
-        text = kernels(event.count) if event.number else "another process compiles kernels"
+        text = kernels(event.count) if event.number else kernels_left(0, event.count)
         if event.number <= 1 and text != self.told:
             self.told = text
             self.write(text)

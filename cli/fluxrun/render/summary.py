@@ -48,7 +48,9 @@ def kernels(count: int) -> str:
 
 
 def kernels_left(number: int, count: int) -> str:
-    """The same, as it goes on."""
+    """The same, as it goes on; number 0: elsewhere."""
+    if number == 0:
+        return "another process compiles kernels"
     return f"compiling kernels (once on this machine) {number}/{count}"
 
 

@@ -37,6 +37,8 @@ def test_check_of_data_that_are_not_there_stands_at_their_name(cli, folder):
     done = cli("check", "small.yaml", "--data")
     assert (done.exit_code, done.stdout) == (exits.NO_INPUT, "")
     assert done.stderr.startswith("error: tabel.csv: no such file")
+    lines = cli("check", "small.yaml", "small.yaml", "--data").stderr.splitlines()
+    assert lines == 2 * [*done.stderr.splitlines(), "small.yaml: 1 error"], "of several specs it is told which one"
 
 
 def test_check_of_several_specs(cli, folder):
@@ -51,6 +53,7 @@ def test_check_of_several_specs(cli, folder):
         "--set #1, column 16: error",
         "small.yaml: 1 error",
         "error: absent.yaml: there is no such file",
+        "absent.yaml: 1 error",
     ]
     found = json.loads(cli("check", "small.yaml", "wrong.yaml", "--format", "json").stdout)
     assert (found["ok"], [one["ok"] for one in found["specs"]]) == (False, [True, False])

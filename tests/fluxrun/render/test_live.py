@@ -123,6 +123,9 @@ def test_quick_epochs_have_no_row_each(live, lines, tmp_path):
 def test_kernels_are_counted(live, lines):
     live.event(Compiling(34, 107))
     assert lines()[-1].startswith("compiling kernels (once on this machine) 34/107 ━")
+    live.clock.at = 1.0
+    live.event(Compiling(0, 14))
+    assert lines()[-1].startswith("another process compiles kernels ━")
 
 
 def test_a_bar_that_a_narrower_window_folds_is_erased_whole(live, monkeypatch):
