@@ -35,7 +35,7 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Predict for the rows of a file. Prints all of its columns, then the prediction and the share of each class.
+    """Predict for the rows of a file. Prints all of its columns, then the prediction and the probability of each class.
 
     Where the data have no header (data.header: false), the answer has none either. A file that -o names is replaced,
     unless it is the one that is read, or one that the run was trained on.

@@ -9,7 +9,7 @@ EXAMPLES = """Examples:\n
   fluxrun schema
   fluxrun schema > fluxrun.schema.json
 \b
-A spec that begins with this line is completed and checked while it is written:
+A spec that begins with this line is completed and checked as it is written:
   # yaml-language-server: $schema=fluxrun.schema.json
 """
 

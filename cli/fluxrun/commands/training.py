@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fluxrun.render.plain import Plain
 
 MaxSteps = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many steps; exit code 0.")]
-MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Stop after 90s, 10m, 1h 30m; exit code 75.")]
+MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Stop after 90s, 10m, 1h30m; exit code 75.")]
 Expect = Annotated[
     list[str] | None,
     typer.Option(

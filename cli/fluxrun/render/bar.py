@@ -93,13 +93,15 @@ def layout(label: str, more: Sequence[str], columns: int) -> tuple[str, int, str
     ('epoch 1/2 ', 16, '  loss 0.5')
     >>> layout("epoch 12/20", ["loss 0.5"], 20)
     ('epoch 12/20', 0, '')
+    >>> layout("epoch 12/20", ["loss 0.5"], -1)
+    ('', 0, '')
     """
     kept = list(more)
     while kept and len(label) + 1 + ROOM + len(_joined(kept)) > columns:
         kept.pop()
     room = columns - len(label) - 1 - len(_joined(kept))
     if room < ROOM:
-        return label[:columns], 0, ""
+        return label[: max(0, columns)], 0, ""
     return f"{label} ", room, _joined(kept)
 
 

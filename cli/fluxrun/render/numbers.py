@@ -46,13 +46,15 @@ def counted(n: float, thing: str) -> str:
 def amount(size: float) -> str:
     """An amount of memory.
 
-    >>> amount(512), amount(70_000), amount(1_234_567)
-    ('512 B', '70.0 kB', '1.2 MB')
+    >>> amount(512), amount(70_000), amount(999_949), amount(999_950), amount(999.7)
+    ('512 B', '70.0 kB', '999.9 kB', '1.0 MB', '1.0 kB')
     """
-    if size < 1000:
-        return f"{size:.0f} B"
-    power = min(4, (len(f"{size:.0f}") - 1) // 3)
-    return f"{size / 1000**power:.1f} {'kMGT'[power - 1]}B"
+    for unit in ("B", "kB", "MB", "GB"):
+        digits = 0 if unit == "B" else 1
+        if round(size, digits) < 1000:
+            return f"{size:.{digits}f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def clock(seconds: float) -> str:

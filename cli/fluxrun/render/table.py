@@ -15,6 +15,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from fluxrun.render.numbers import grid
@@ -102,11 +103,14 @@ def _against(title: str, rows: Sequence[Sequence[str]], names: Sequence[str]) ->
 def cut(text: str, room: int) -> str:
     """A text for a cell, without its beginning if it is too long.
 
-    >>> cut("/home/me/data/iris.csv", 14), cut("0.1", 14)
-    ('…data/iris.csv', '0.1')
+    >>> cut("/home/me/data/iris.csv", 14), cut("0.1", 14), cut("/数据/花.csv", 9)
+    ('…data/iris.csv', '0.1', '…/花.csv')
     """
     text = visible(text)
-    return text if width(text) <= room else f"…{text[-(room - 1) :]}"
+    if width(text) <= room:
+        return text
+    kept = sum(size < room for size in accumulate(map(width, reversed(text))))
+    return f"…{text[len(text) - kept :]}"
 
 
 def _cell(value: Any) -> Any:
