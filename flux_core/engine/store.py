@@ -61,24 +61,21 @@ class Store:
         return [self._addresses[kernel.key] for kernel in kernels]
 
     def loading(self, kernels: Iterable[Kernel]) -> Iterator[tuple[int, int]]:
-        """Load kernels; before each that has to be compiled come its number, from 1, and their count.
+        """Load kernels; before each that the folder does not hold come its number, from 1, and their count.
 
-        The number is 0, again and again, while another process compiles. Who does not go on to the end has loaded
-        nothing, but what was compiled is kept. Raises KernelError for a kernel that is refused.
+        The number is 0, again and again, while another process compiles. No lock is held while a value is out. Who
+        does not go on to the end has loaded nothing, but what was compiled is kept. Raises KernelError for a kernel
+        that is refused.
         """
         wanted = {kernel.key: kernel for kernel in kernels if kernel.key not in self._addresses}
         found = self._stored(wanted)
-        if len(found) < len(wanted):
-            with ExitStack() as stack:
-                while not self._locks(stack):
-                    yield 0, len(wanted) - len(found)
-                    time.sleep(WAIT_SECONDS)
-                found = self._stored(wanted)  # another process may have been faster
-                missing = [kernel for key, kernel in wanted.items() if key not in found]
-                for number, kernel in enumerate(missing, 1):
-                    yield number, len(missing)
-                    with self._busy:
-                        found[kernel.key] = self._compile(kernel)
+        missing = [kernel for key, kernel in wanted.items() if key not in found]
+        for number, kernel in enumerate(missing, 1):
+            yield number, len(missing)
+            while (made := self._made(kernel)) is None:
+                yield 0, len(missing) - number + 1
+                time.sleep(WAIT_SECONDS)
+            found[kernel.key] = made
         with self._busy:
             self._link(found)
 
@@ -123,6 +120,16 @@ class Store:
         except (OSError, ValueError, RecursionError):
             return {}
         return index if isinstance(index, dict) else {}
+
+    def _made(self, kernel: Kernel) -> Entry | None:
+        """The kernel from the folder, else compiled; None while another process compiles."""
+        with ExitStack() as stack:
+            free = self._locks(stack)
+            stored = self._stored([kernel.key]).get(kernel.key)  # another process may have been faster
+            if stored is not None or not free:
+                return stored
+            with self._busy:
+                return self._compile(kernel)
 
     def _locks(self, stack: ExitStack) -> bool:
         """Take the lock of the folder, unless another process has it; without locks, each process compiles."""

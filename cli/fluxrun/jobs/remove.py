@@ -5,6 +5,7 @@ runs/digits-7f3a9c01de ──rename──▶ runs/.fluxrun-removed-digits-7f3a9c
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,10 @@ TRASH = ".fluxrun-removed-"  # nobody else's folder is called so: what stays of 
 
 def require_idle(found: Sequence[Run]) -> None:
     """Raise RunBusy if a run is going on, UsageError for one that lies elsewhere or that one stands in."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the present directory is gone: it lies in no run
+        here = Path(os.devnull)
     for run in found:
         if run.folder.is_symlink():
             raise UsageError(f"{run.folder} is a link to a run; remove the run itself, or the link with rm")

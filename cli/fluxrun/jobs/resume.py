@@ -15,11 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from flux_core.errors import CheckpointError
 from fluxrun.jobs.existing import is_settled, same_training
 from fluxrun.jobs.expect import UsageError
 from fluxrun.jobs.request import Outcome, Request
-from fluxrun.jobs.same_data import require_same_data
+from fluxrun.jobs.same_data import require_same_data, require_same_format
 from fluxrun.jobs.train import Going, Prepared, prepare, prepare_loaded
 from fluxrun.spec.build import build_source
 from fluxrun.spec.catalog import CATALOG
@@ -30,7 +29,6 @@ from fluxrun.store.environment import PACKAGES, cpu_name, version_of
 from fluxrun.store.fingerprint import fingerprint
 from fluxrun.store.hold import held
 from fluxrun.store.listing import Run, find, read_run
-from fluxrun.store.record import FORMAT
 from fluxrun.store.states import latest
 
 FIXED = ("name", "seed", "data.", "train.metrics")  # they decide which examples are held out, and what is measured
@@ -85,11 +83,7 @@ def _continued(prepared: Prepared, holding: ExitStack) -> Prepared | Outcome:
 
 def _resumed(run: Run, request: Request) -> Prepared:
     values, config = run.values, str(run.folder / "resolved.yaml")
-    if values.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{run.folder} was trained in the engine's format {values.get('format')}, this program has {FORMAT}; "
-            "train it anew"
-        )
+    require_same_format(run, "train it anew")
     before, loaded = load(config, surrounding=False), load(config, request.overrides, surrounding=False)
     digests = [str(file.get("sha256")) for file in values.get("data") or ()]
     until = {values.get("hash"), *(past.get("hash") for past in values.get("resumed") or ())}

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from flux_core.caches.facts import Identity, file_digest, identity
 from flux_core.data.files import require_unchanged
-from flux_core.errors import DataError, MissingFile
+from flux_core.errors import CheckpointError, DataError, MissingFile
+from fluxrun.store.listing import Run
+from fluxrun.store.record import FORMAT
+
+
+def require_same_format(run: Run, hint: str) -> None:
+    """Raise CheckpointError for a run of a program that makes something else of the same spec and data."""
+    if (its := run.values.get("format")) != FORMAT:
+        raise CheckpointError(f"{run.folder} was trained in format {its}, this program has {FORMAT}; {hint}")
 
 
 def require_same_data(files: Sequence[Path], digests: Sequence[str], hint: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from flux_core import fsio
 
 VERSION = 1  # of the shape of run.json
-FORMAT = 1  # goes up when the same spec begins to mean another training
+FORMAT = 2  # goes up when the same spec begins to mean another training
 
 
 def now() -> str:

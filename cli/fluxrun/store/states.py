@@ -1,7 +1,9 @@
 """The state that a run goes on from: the newest checkpoint that is whole.
 
-last, step-00000120, step-00000110 ... ─▶ the one with the most steps of those that are whole
-                                          none is whole ─▶ an error, never a silent new start
+last, best, step-00000120, step-00000110 ... ─▶ the one with the most steps of those that are whole
+                                                none is whole ─▶ an error, never a silent new start
+
+`best` may hold weights alone, of an epoch that others followed: then it can be read, but not gone on from.
 """
 
 from __future__ import annotations
@@ -34,8 +36,12 @@ def numbered(folder: Path) -> list[tuple[int, Path]]:
 def latest(folder: Path) -> tuple[TrainState | None, list[str]]:
     """The state, or None where none was ever saved, and what is worth saying about it. Raises CheckpointError."""
     wrong: list[str] = []
-    last = folder / "checkpoints" / "last.safetensors"
-    found = _whole(last, wrong) if last.exists() else None
+    found: Found | None = None
+    for name in ("last", "best"):
+        path = folder / "checkpoints" / f"{name}.safetensors"
+        state = _whole(path, wrong) if path.exists() else None
+        if state is not None and (found is None or state.step > found.step):
+            found = state
     for step, path in reversed(numbered(folder)):
         if found is not None and step <= found.step:
             break  # what is older need not even be read
@@ -51,6 +57,8 @@ def _whole(path: Path, wrong: list[str]) -> Found | None:
     """A checkpoint that can be gone on from; else None, and why not is added to `wrong`."""
     try:
         tensors, meta = checkpoint.read(path)
+        if "part" in meta:
+            return None
         return Found(int(meta["position"]["step"]), path, TrainState(tensors, meta))
     except CheckpointError as error:
         wrong.append(str(error))

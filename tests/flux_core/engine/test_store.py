@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -79,17 +80,25 @@ def test_who_stops_between_two_kernels_has_kept_the_first_and_holds_nothing(fold
     loading = store.loading(kernels)
     assert [next(loading), store.compiled] == [(1, 2), 0]
     assert [next(loading), store.compiled] == [(2, 2), 1]
-    other = Store(folder).loading(kernels)
-    assert [next(other), next(other)] == [(0, 1), (0, 1)], "it waits for the one that compiles"
-    loading.close()
-    assert [next(other), *other] == [(1, 1)]
+    other = Store(folder)
+    assert (list(other.loading(kernels)), other.compiled) == ([(1, 1)], 1), "nobody waits for one that is paused"
+    assert ([*loading], store.compiled) == ([], 1), "what others compiled meanwhile is taken from them"
     assert scaled(Store(folder), scale_by(3)) == [3, 6, 9]
 
 
-def test_a_lock_that_is_kept_is_the_planted_fault(folder, monkeypatch):
-    monkeypatch.setattr(Store, "_locks", lambda self, stack: False)
+def test_who_compiles_is_waited_for(folder, monkeypatch):
+    monkeypatch.setattr("flux_core.engine.store.WAIT_SECONDS", 0)
+    with fsio.locked(folder / "lock"):
+        waiting = Store(folder).loading([scale_by(3), scale_by(5)])
+        assert list(islice(waiting, 3)) == [(1, 2), (0, 2), (0, 2)]
+    assert list(waiting) == [(2, 2)]
+    assert scaled(Store(folder), scale_by(5)) == [5, 10, 15]
+
+
+def test_compiling_without_a_lock_is_the_planted_fault(folder, monkeypatch):
+    monkeypatch.setattr(Store, "_locks", lambda self, stack: True)
     with pytest.raises(AssertionError):
-        test_who_stops_between_two_kernels_has_kept_the_first_and_holds_nothing(folder)
+        test_who_compiles_is_waited_for(folder, monkeypatch)
 
 
 def run(code, **environment):

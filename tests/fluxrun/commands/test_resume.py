@@ -300,7 +300,10 @@ def test_a_record_that_does_not_fit(cli, folder):
     good = (run / "run.json").read_bytes()
     change_record(run, format=0)
     done = cli("resume", "last")
-    assert (done.exit_code, "format 0, this program has 1" in done.stderr) == (exits.BAD_DATA, True)
+    assert (done.exit_code, "format 0, this program has 2; train it anew" in done.stderr) == (exits.BAD_DATA, True)
+    done = cli("evaluate", "last")
+    assert (done.exit_code, "program has 2; `fluxrun evaluate" in done.stderr) == (exits.BAD_DATA, True)
+    assert cli("evaluate", "last", "table.csv").exit_code == 0, "new files are read as the run learnt it"
     (run / "run.json").write_bytes(good)
     change_record(run, data=[{}])
     assert cli("resume", "last").exit_code == exits.USAGE
@@ -346,7 +349,7 @@ def test_the_record_goes_back_to_the_state_as_well(cli, folder, monkeypatch):
     keep = ["--set", "train.checkpoint.keep=9", "--set", "train.checkpoint.every_steps=4"]
     run = folder / cli("train", "small.yaml", *keep, "--max-steps", 13, "-q").stdout.strip()
     assert (record(run)["epochs"], record(run)["best_epoch"]) == (2, 2)
-    for name in ("last", "step-00000012"):
+    for name in ("last", "best", "step-00000012"):
         (run / f"checkpoints/{name}.safetensors").unlink()
     go_on, seen = writer.RunWriter.go_on, []
 
@@ -363,6 +366,8 @@ def test_the_record_goes_back_to_the_state_as_well(cli, folder, monkeypatch):
     for path in (run / "checkpoints").glob("*.safetensors"):
         if path.stem not in ("best", "step-00000004"):
             path.unlink()
+    tensors, meta = checkpoint.read(run / "checkpoints/best.safetensors")
+    checkpoint.write(run / "checkpoints/best.safetensors", tensors, meta | {"part": "best"})  # nothing to go on from
     cli("resume", "last", "--set", "train.checkpoint.keep=8")
     now, has_best = seen.pop()
     assert ([now[name] for name in (*names, "best", "final")], has_best) == (["running", 0, 4, None, None, {}], False)

@@ -13,9 +13,9 @@ def save(tmp_path):
     """Save a state of a step under a name."""
     (tmp_path / "checkpoints").mkdir()
 
-    def saved(name, step):
+    def saved(name, step, **meta):
         path = tmp_path / "checkpoints" / f"{name}.safetensors"
-        checkpoint.write(path, {"w": np.zeros(2, np.float32)}, {"position": {"step": step}})
+        checkpoint.write(path, {"w": np.zeros(2, np.float32)}, {"position": {"step": step}, **meta})
         return path
 
     return saved
@@ -60,6 +60,14 @@ def test_what_is_older_than_the_last_is_not_read(tmp_path, save):
     assert step(tmp_path) == (1000, [])
 
 
-def test_the_best_weights_alone_are_nothing_to_go_on_from(tmp_path, save):
-    save("best", 50)
+def test_the_best_state_counts_where_it_is_whole(tmp_path, save):
+    save("best", 50, part="best")
     assert latest(tmp_path) == (None, ["no state was saved yet: the run begins anew"])
+    save("best", 50)
+    assert step(tmp_path) == (50, []), "a run that was killed before it saved a last state"
+    save("last", 40)
+    assert step(tmp_path) == (50, [])
+    save("last", 60)
+    assert step(tmp_path) == (60, [])
+    (tmp_path / "checkpoints" / "last.safetensors").write_bytes(b"")
+    assert step(tmp_path)[0] == 50
