@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -27,7 +28,7 @@ from flux_core.data.preprocessing import Preprocessing, place_of
 from flux_core.errors import CheckpointError, DataError
 from flux_core.interpreter import interpret
 from flux_core.ir import Param
-from flux_core.passes.known_ids import unknown_id
+from flux_core.passes.known_ids import known_rows
 from flux_core.training import checkpoint
 from flux_core.training.description import Description, description_of
 
@@ -97,9 +98,15 @@ class Trained:
             raise DataError(
                 f"an example has shape {x.shape[1:]}, the model was trained with {self.model.shape}", file=file
             )
-        if x.dtype.kind == "i" and len(x) and (found := unknown_id(self.model.graph, x.max(axis=0))):
-            where = place_of(x == found.id, x)
-            raise DataError(f"the model knows the ids of 0 to {found.rows - 1}, there is {where}", file=file)
+        if x.dtype.kind == "i" and len(x) and (x.max(axis=0) >= self._known).any():
+            unknown = x >= self._known
+            rows = np.broadcast_to(self._known, x.shape)[unknown][0]
+            raise DataError(f"the model knows the ids of 0 to {rows - 1}, there is {place_of(unknown, x)}", file=file)
+
+    @cached_property
+    def _known(self) -> NDArray[np.int64]:
+        """How many ids the model knows at each place of an example."""
+        return known_rows(self.model.graph, self.model.shape)
 
     def decided(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Outputs as classes, or as numbers in the units of the data."""

@@ -1,15 +1,21 @@
 """A model taken out of a checkpoint gives what the trained one gives, from rows as a file has them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import flux_core
-from flux_core import Affine, Chain, Plan, adam, initialise, relu
+from flux_core import Affine, Chain, Plan, adam, initialise, ops, relu
 from flux_core.data import CsvSource, NpzSource, SyntheticSource
+from flux_core.data.preprocessing import Preprocessing
 from flux_core.errors import CheckpointError, ColumnError, DataError
 from flux_core.interpreter import interpret
+from flux_core.ir import Graph, as_node, input_node, param
+from flux_core.passes.known_ids import known_rows
 from flux_core.training import Fit, checkpoint, loaded
-from flux_core.training.description import described, description_of
+from flux_core.training.description import Description, described, description_of
+from flux_core.training.loaded import Trained
 
 ROWS = 60
 COLOURS = ("red", "blue", "green")
@@ -224,3 +230,28 @@ def test_a_node_whose_attributes_do_not_fit(op, attr, value):
     next(node for node in meta["graph"]["nodes"] if node[0] == op)[2][attr] = value
     with pytest.raises(CheckpointError, match="model in the checkpoint is damaged"):
         description_of({"model": meta}, params)
+
+
+def test_the_cell_of_an_unknown_id_is_named():
+    """Column 0 is looked up in 5 rows, column 1 in 50: 30 is no id of the one, and is one of the other."""
+    x = input_node(0)
+    tables = [as_node(param(np.ones((rows, 2), np.float32))) for rows in (5, 50)]
+    graph = Graph(ops.gather(tables[0], x[:, 0]) + ops.gather(tables[1], x[:, 1]), 1)
+    model = Description(graph, (2,), "int64", "scores")
+    found = Trained(Path("run"), model, Preprocessing(dtype="int64"), "classification", ("a", "b"))
+    with pytest.raises(DataError, match=r"the model knows the ids of 0 to 4, there is 30 at \[2, 0\]"):
+        found(np.array([[1, 30], [4, 49], [30, 5]]))
+    with pytest.raises(DataError, match=r"the model knows the ids of 0 to 49, there is 50 at \[0, 1\]"):
+        found(np.array([[1, 50], [5, 49]]))
+    assert found(np.array([[1, 30], [4, 49]])).tolist() == ["a", "a"]
+
+
+def test_the_ids_that_a_model_knows_are_found_once(monkeypatch):
+    graph = Graph(ops.one_hot(input_node(0)[:, 0], n=2), 1)
+    model = Description(graph, (1,), "int64", "scores")
+    found = Trained(Path("run"), model, Preprocessing(dtype="int64"), "classification", ("a", "b"))
+    asked = []
+    monkeypatch.setattr(loaded, "known_rows", lambda *of: asked.append(of) or known_rows(*of))
+    for _ in range(3):
+        assert found(np.array([[1], [0]])).tolist() == ["b", "a"]
+    assert len(asked) == 1

@@ -44,7 +44,7 @@ def ids(cli, folder):
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_ids_that_the_model_has_no_row_for(cli, ids, command):
     said = {
-        "unknown": "unknown.npz: the model knows the ids of 0 to 9, there is 12 at [1, 2]",
+        "unknown": "unknown.npz: the model knows the ids of 0 to 9, there is 10 at [1, 1]",
         "negative": "whole numbers from 0; there is -1 at [0, 1]",
         "halves": "array 'x' does not hold ids",
         "huge": "there is 9223372036854775813 at [0, 1]",
