@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxrun.jobs.expect import UsageError
 from fluxrun.jobs.piped import data_file
-from fluxrun.jobs.same_data import require_same_data
+from fluxrun.jobs.same_data import require_same_data, require_same_format
 from fluxrun.spec.build import build_plan, build_source
 from fluxrun.spec.load import load
 from fluxrun.spec.problems import listing
@@ -63,8 +63,10 @@ def evaluate(which: str, data: str | None, split: str, runs: Path, threads: int 
 
 def _own(run: Run, spec: Spec, split: str) -> Dataset:
     """A split of the data that the run was trained on, which must be what they were, as the only split."""
+    anyway = f"`fluxrun evaluate {run.name} FILE` measures all rows of a file"
+    require_same_format(run, anyway)
     source = build_source(spec.data)
-    hint = f"put it back; `fluxrun evaluate {run.name} FILE` measures all rows of a file"
+    hint = f"put it back; {anyway}"
     digests = [str(file.get("sha256")) for file in run.values.get("data") or ()]
     require_same_data(source.files(), digests, hint)
     dataset = source.load(seed=spec.seed, task=implied_task(spec))
