@@ -250,6 +250,10 @@ FOLLOWING = [
     # arguments of a source stand beside its name
     ([{"data.source": "csv", "data.header": True, "data.target": "y"}, {"data.source": "npz", "data.target": "z"}],
      {"source": ["csv", "npz"], "target": ["y", "z"]}, 1),
+    # null is as good as nothing, unless the other component has a value
+    ([{"train.clip_norm": None, "seed": 1}, {"seed": 2}], {"seed": ["1", "2"]}, 0),
+    ([ADAM | {"train.optimizer.adam.nesterov": None}, SGD | {"train.optimizer.sgd.nesterov": True}],
+     {"optimizer": ["adam", "sgd"], "nesterov": ["-", "true"]}, 3),
     # no component tells it
     ([{"train.epochs": 3}, {}], {"train.epochs": ["3", "-"]}, 0),
 ]  # fmt: skip
@@ -336,6 +340,13 @@ def test_diff_names_every_difference(cli, three):
     }
 
 
+def test_diff_takes_null_for_nothing(cli, three):
+    for name, spec in (("b-1", {"seed": 1, "train.clip_norm": None}), ("b-2", {"seed": 1})):
+        put(three, name, 0.1, 0.4, spec=spec, engine=None)
+    found = json.loads(cli("diff", "b-1", "b-2", "--json").stdout)
+    assert (found["spec"], found["versions"]) == ({}, {})
+
+
 def test_diff_of_trainings(cli, folder):
     cli("train", "small.yaml", "-q")
     cli("train", "small.yaml", "-q", "--set", "train.optimizer.sgd.learning_rate=0.1", "--set", "train.epochs=2")
@@ -371,6 +382,14 @@ def test_rm_leaves_a_running_run_and_all_others(cli, three):
     assert (done.exit_code, "is a link to a run" in done.stderr) == (exits.USAGE, True)
     assert len(list(three.iterdir())) == 5
     assert cli("rm", "a-9", "--yes").exit_code == 0, "that its process number is taken again says nothing"
+
+
+def test_rm_from_a_folder_that_is_gone(cli, three, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli("rm", "a-1", "--runs", three, "--yes").exit_code == 0
+    assert not (three / "a-1").exists()
 
 
 @pytest.mark.parametrize(("inside", "which"), [("", "."), ("checkpoints", ".."), ("checkpoints", "a-1"), ("", "a-1")])
