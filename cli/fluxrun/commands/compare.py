@@ -58,8 +58,8 @@ def compare(
             ]
             header = ["run", "status", *(key.name for key in keys), *seen.metrics]
             print("\n".join(side_by_side(header, lines, width(sys.stdout))))
-            if follow := len(seen.paths) - sum(len(key.paths) for key in keys):
-                say(f"left out: {counted(follow, 'value')} that follow from these; --csv and --json have all")
+            if follow := set(seen.paths).difference(*(key.paths for key in keys)):
+                say(f"left out: {counted(len(follow), 'value')} that follow from these; --csv and --json have all")
         return 0
 
     guard(work, debug)

@@ -3,7 +3,7 @@
 compare(runs)      the paths of the specs that are not the same in all of them, and every metric
 diff(a, b)         two runs in everything that decides a training: spec, data, versions; and their metrics
 
-`Comparison.telling` is for people:
+A value that is null and one that is not there are the same. `Comparison.telling` is for people:
 
     train.optimizer                       adam   sgd
     train.optimizer.adam.learning_rate    0.01         ┐ one value, learning_rate
@@ -55,12 +55,12 @@ class Comparison:
         all runs that have it agree.
         """
         groups: dict[tuple[str, str], list[str]] = {}
-        for path in self.paths:
+        for path in self.names.paths:  # also one that is null, beside that of another component
             groups.setdefault(self._place(path), []).append(path)
-        keys = []
+        differing, keys = set(self.paths), []
         for (component, rest), paths in groups.items():
             key = Key(self._name(component, rest, paths), paths=tuple(paths))
-            if not component or len(_distinct(self.runs, key)) > 1:
+            if differing.intersection(paths) and (not component or len(_distinct(self.runs, key)) > 1):
                 keys.append(key)
         return keys
 
@@ -136,12 +136,12 @@ def _distinct(found: Sequence[Run], key: Key) -> list[Any]:
 
 
 def _differs(found: Sequence[Run], path: str) -> bool:
-    first = found[0].spec.get(path, MISSING)
-    return any(run.spec.get(path, MISSING) != first for run in found)
+    first = found[0].spec.get(path)
+    return any(run.spec.get(path) != first for run in found)
 
 
 def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> Pairs:
-    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name, MISSING) != b.get(name, MISSING)}
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 
 def _data(run: Run) -> dict[str, Any]:
