@@ -34,6 +34,8 @@ def ls(
 
     def work() -> int:
         from fluxrun.render.stream import say, width
+        from fluxrun.render.table import fitting, side_by_side
+        from fluxrun.spec.text import visible
 
         one_form({"--json": as_json, "--csv": as_csv})
         chosen = choose(runs, (), where, sort, top)
@@ -49,7 +51,12 @@ def ls(
         elif not chosen.runs:
             say(none_chosen(runs, where))
         else:
-            print("\n".join(_table(chosen, width(sys.stdout))))
+            columns = width(sys.stdout)
+            header, lines, least = _table(chosen)
+            fit = fitting(header, lines, columns, least=least)
+            print("\n".join(side_by_side(header[:fit], [line[:fit] for line in lines], columns)))
+            if out := header[fit:]:
+                say(f"left out: {visible(', '.join(out))}; --csv and --json have all")
         return 0
 
     guard(work, debug)
@@ -73,14 +80,14 @@ def _csv(chosen: Selection) -> str:
     return csv_text(["run", *FIELDS, *(key.name for key in more), *metrics], rows)
 
 
-def _table(chosen: Selection, columns: int | None) -> list[str]:
-    """The lines; a column for each value that the runs were chosen by and that is not there anyway, and for metrics.
+def _table(chosen: Selection) -> tuple[list[str], list[list[str]], int]:
+    """The names of columns, the lines, and how many columns always stay: those up to the first metric.
 
-    Those of the train split have none unless there are no others. Of metrics that do not fit into so many characters,
-    the last ones go.
+    There is one for each value that the runs were chosen by and that is not there anyway, and for metrics; those of
+    the train split have none unless there are no others.
     """
     from fluxrun.jobs.duration import show_duration
-    from fluxrun.render.numbers import fitting, number, value
+    from fluxrun.render.numbers import number, value
     from fluxrun.store.names import Names
 
     more = [key for key in chosen.keys if key.field not in SHOWN and not key.metrics]
@@ -95,4 +102,4 @@ def _table(chosen: Selection, columns: int | None) -> list[str]:
         measured = (number(run.metrics.get(name)) for name in metrics)
         rows.append([run.name, run.status, value(run.values.get("epochs")), took, *chosen_by, *measured])
     header = [*SHOWN[:3], "time", *(key.name for key in more), *metrics]
-    return fitting(header, rows, columns, least=len(header) - len(metrics), left=2)
+    return header, rows, len(header) - len(metrics[1:])

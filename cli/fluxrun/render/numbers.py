@@ -102,18 +102,3 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1)
         parts = [c + gap if i < left else gap + c for i, (c, gap) in enumerate(zip(row, gaps, strict=True))]
         lines.append("  ".join(parts).rstrip())
     return lines
-
-
-def fitting(
-    header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None, *, least: int, left: int = 1
-) -> list[str]:
-    """The lines of `grid` without the last columns that do not fit; so many stay in any case.
-
-    >>> fitting(["run", "status", "loss"], [["a", "finished", "0.5"]], 15, least=1, left=2)
-    ['run  status', 'a    finished']
-    """
-    sizes = [max(width(visible(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
-    count = len(sizes)
-    while columns is not None and count > least and sum(sizes[:count]) + 2 * (count - 1) > columns:
-        count -= 1
-    return grid(header[:count], [row[:count] for row in rows], left=left)

@@ -2,6 +2,7 @@
 
 csv_text        for programs that read tables
 side_by_side    for people: a row for each run; on a terminal that is narrower, a column for each run
+fitting         what of such a table is worth a row for each run still: how many of its columns
 against         two runs, value by value
 
     run               iris-36dd1a2a54  iris-0c1f0e7a55
@@ -14,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -39,6 +41,17 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer.writerow([_cell(name) for name in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
     return stream.getvalue()
+
+
+def fitting(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None, *, least: int) -> int:
+    """How many columns of a table, at least so many, can have a row for each run; all where fewer than these fit.
+
+    >>> [fitting(["run", "status", "loss"], [["a", "finished", "0.5"]], room, least=2) for room in (19, 18, 12)]
+    [3, 2, 3]
+    """
+    sizes = [max(width(visible(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
+    fit = sum(size <= (columns or math.inf) for size in accumulate(sizes, lambda sum, size: sum + 2 + size))
+    return fit if fit >= least else len(sizes)
 
 
 def side_by_side(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:

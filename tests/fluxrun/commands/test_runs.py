@@ -87,10 +87,21 @@ def test_ls_shows_what_runs_were_chosen_by(cli, three):
 
 
 def test_ls_leaves_out_the_last_metrics_on_a_narrow_terminal(cli, three, monkeypatch):
-    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 48)
-    assert table(cli("ls").stdout)[0] == ["run", "status", "epochs", "time", "valid.loss"]
-    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 10)
-    assert table(cli("ls").stdout)[0] == ["run", "status", "epochs", "time"]
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 40)
+    done = cli("ls")
+    assert table(done.stdout)[0] == ["run", "status", "epochs", "time", "valid.loss"]
+    assert done.stderr == "left out: valid.accuracy; --csv and --json have all\n"
+    monkeypatch.setattr("fluxrun.render.stream.width", lambda stream: 39)
+    done = cli("ls", "--where", "status==finished")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["run", "a-2", "a-1"],
+        ["status", "finished", "finished"],
+        ["epochs", "2", "2"],
+        ["time", "1.5", "s", "1.5", "s"],
+        ["valid.loss", "0.2000", "0.3000"],
+        ["valid.accuracy", "0.8000", "0.7000"],
+    ], "as compare does it"
+    assert done.stderr == ""
 
 
 def test_ls_for_programs(cli, three):
