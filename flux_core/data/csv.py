@@ -8,7 +8,7 @@ an error. `columns` decides otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["numeric", "categorical"]
 BAD_CELL = "correct the cell, add it to data.missing, or make the column categorical in data.columns"
+FEW = 5  # absent columns that are named one by one
 FORMAT = 3  # goes up when the same table begins to mean other values
 
 
@@ -118,19 +119,19 @@ class CsvSource:
         return dataset(xs, targets, cuts, preprocessing, all_notes)
 
     def misnamed(self) -> Sequence[SettingError]:
-        """Every name of a column that the training file lacks, where `load` stops at the first; if there is none,
-        every column that another file lacks."""
+        """The names of columns that the training file lacks, where `load` stops at the first; if there is none, the
+        columns that another file lacks."""
         asked: list[tuple[str | int, str]] = [(self.target, "target")]
         for key, names in (("features", self.features or ()), ("ignore", self.ignore)):
             asked += [(name, f"{key}.{i}") for i, name in enumerate(names)]
         asked += [(name, f"columns.{name}") for name in self.columns or ()]
         tables = self._tables()
         main = tables["train"]
-        if found := misnamed(main, asked):
+        if found := list(misnamed(main, asked)):
             return found
         target = choose(main, self.target, "target")
         try:
-            return lacking(tables, (*self._features(main, target), target))
+            return list(lacking(tables, (*self._features(main, target), target)))
         except SettingError as error:  # the target among the features, or none of them
             return [error]
 
@@ -279,25 +280,21 @@ def target_note(target: str | int | Sequence[str | int], name: str) -> tuple[str
     return (f"the target is {name!r}, the last column; data.target would name another",) if target == -1 else ()
 
 
-def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> list[ColumnError]:
-    """An error for each (column, spec path) that the table does not have."""
-    found = []
-    for column, key in asked:
-        try:
-            choose(table, column, key)
-        except ColumnError as error:
-            found.append(error)
-    return found
+def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> Iterator[ColumnError]:
+    """An error for each (column, spec path) that the table does not have, with near names; one for all behind `FEW`."""
+    absent = [(column, key) for column, key in asked if _name(table, column) is None]
+    for column, key in absent[:FEW]:
+        yield _absent(table, column, key)
+    if rest := absent[FEW:]:
+        what = f"{len(rest):,} more column{'s' * (len(rest) > 1)}"
+        names = ", ".join(repr(column) for column, _ in rest[:FEW]) + (", ..." if len(rest) > FEW else "")
+        yield ColumnError(f"it lacks {what}: {names}", file=table.file, key=rest[0][1])
 
 
-def lacking(tables: Mapping[Part, Table], names: Sequence[str]) -> list[ColumnError]:
-    """An error, at the spec path of the file, for each column that the table of a part does not have."""
-    absent = {part: [name for name in names if name not in table.columns] for part, table in tables.items()}
-    return [
-        error
-        for part, lacks in absent.items()
-        for error in misnamed(tables[part], [(name, f"{part}_path") for name in lacks])
-    ]
+def lacking(tables: Mapping[Part, Table], names: Sequence[str]) -> Iterator[ColumnError]:
+    """The same, at the spec path of the file, for columns that the table of a part does not have."""
+    for part, table in tables.items():
+        yield from misnamed(table, [(name, f"{part}_path") for name in names if name not in table.columns])
 
 
 def choose(table: Table, column: str | int, key: str) -> str:
@@ -307,16 +304,24 @@ def choose(table: Table, column: str | int, key: str) -> str:
     >>> choose(table, -1, "target"), choose(table, "age", "target")
     ('sex', 'age')
     """
+    if (name := _name(table, column)) is None:
+        raise _absent(table, column, key)
+    return name
+
+
+def _name(table: Table, column: str | int) -> str | None:
+    if isinstance(column, int):
+        return table.names[column] if -len(table.names) <= column < len(table.names) else None
+    return column if column in table.names else None
+
+
+def _absent(table: Table, column: str | int, key: str) -> ColumnError:
+    """What is said of a column that the table does not have; near names cost a look at every name."""
     count = len(table.names)
     if isinstance(column, int):
-        if -count <= column < count:
-            return table.names[column]
-        raise ColumnError(
-            f"there is no column {column}: indices go from {-count} to {count - 1}", file=table.file, key=key
-        )
-    if column in table.names:
-        return column
+        there = f"indices go from {-count} to {count - 1}"
+        return ColumnError(f"there is no column {column}: {there}", file=table.file, key=key)
     folded = {name.casefold(): name for name in table.names}
     near = [folded[name] for name in get_close_matches(column.strip().casefold(), folded, n=1)]
     has = ", ".join(repr(name) for name in table.names[:10]) + (", ..." if count > 10 else "")
-    raise ColumnError(f"there is no column {column!r}, the columns are: {has}", file=table.file, key=key, near=near)
+    return ColumnError(f"there is no column {column!r}, the columns are: {has}", file=table.file, key=key, near=near)

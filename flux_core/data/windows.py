@@ -108,8 +108,8 @@ class WindowsSource:
         return kept_dataset(paths["train"], question_about(self, FORMAT, paths), self._load)
 
     def misnamed(self) -> list[ColumnError]:
-        """Every name of a column that the training file lacks, where `load` stops at the first; if there is none,
-        every column that another file lacks."""
+        """The names of columns that the training file lacks, where `load` stops at the first; if there is none, the
+        columns that another file lacks."""
         if isinstance(self.target, str | int):
             targets = [(self.target, "target")]
         else:
@@ -117,9 +117,9 @@ class WindowsSource:
         tables = self._tables()
         main = tables["train"]
         columns = [(name, f"columns.{i}") for i, name in enumerate(self.columns or ())]
-        return misnamed(main, [*targets, *columns]) or lacking(
-            tables, list(dict.fromkeys((*self._columns(main)[0], *self._targets(main))))
-        )
+        if found := list(misnamed(main, [*targets, *columns])):
+            return found
+        return list(lacking(tables, list(dict.fromkeys((*self._columns(main)[0], *self._targets(main))))))
 
     def files(self) -> tuple[Path, ...]:
         """The files, train first."""

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 import tracemalloc
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -423,6 +424,34 @@ def test_every_wrong_name_at_once(tmp_path):
         ("test_path", "there is no column 'a'"),
         ("test_path", "there is no column 'c'"),
     ]
+
+
+def test_many_wrong_names_are_few_errors(tmp_path, monkeypatch):
+    """Near names cost a look at every name of the table, so that each of many would take minutes."""
+    looked = []
+
+    def near(*of, **more):
+        looked.append(of)
+        return get_close_matches(*of, **more)
+
+    monkeypatch.setattr("flux_core.data.csv.get_close_matches", near)
+    names = [f"c{i}" for i in range(20)]
+    whole, some = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path, columns in ((whole, names), (some, names[8:])):
+        path.write_text("\n".join(",".join(row) for row in (columns, ["1"] * len(columns), ["2"] * len(columns))))
+    source = CsvSource(train_path=whole, test_path=some)
+    with pytest.raises(ColumnError, match=r"b\.csv: there is no column 'c0', the columns are: 'c8'"):
+        source.load(seed=0)
+    assert len(looked) == 1
+    *each, rest = source.misnamed()
+    assert [error.reason[:24] for error in each] == [f"there is no column 'c{i}'," for i in range(5)]
+    assert (rest.reason, rest.key, rest.hint) == ("it lacks 3 more columns: 'c5', 'c6', 'c7'", "test_path", None)
+    assert len(looked) == 6
+    *each, rest = CsvSource(whole, features=["c1", *(f"x{i}" for i in range(11))], target="c3").misnamed()
+    assert [error.key for error in each] == [f"features.{i}" for i in range(1, 6)]
+    assert rest.reason == "it lacks 6 more columns: 'x5', 'x6', 'x7', 'x8', 'x9', ..."
+    assert rest.key == "features.6"
+    assert CsvSource(whole, ignore=[f"x{i}" for i in range(6)]).misnamed()[-1].reason == "it lacks 1 more column: 'x5'"
 
 
 @pytest.mark.parametrize(("cells", "name"), [({"a": [""], "b": ["u"]}, "a"), ({"a": [1], "b": [None]}, "b")])
