@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fluxrun.commands.answer import Json, one_form, print_json
-from fluxrun.commands.guard import Debug, Set, guard
+from fluxrun.commands.guard import Debug, Set, given, guard
 from fluxrun.commands.guard import report as tell_error
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Format(StrEnum):
 
 def check(
     configs: Annotated[
-        list[str], typer.Argument(metavar="CONFIG", help="The specs, YAML files; - reads one from stdin.")
+        list[str],
+        typer.Argument(metavar="CONFIG", callback=given, help="The specs, YAML files; - reads one from stdin."),
     ],
     overrides: Set = None,
     form: Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Runs, guard
+from fluxrun.commands.guard import Debug, Runs, given, guard
 from fluxrun.commands.training import Threads
 
 EXAMPLES = """Examples:\n
@@ -32,7 +32,9 @@ def evaluate(
     which: Run,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="FILE", help="A file with rows and answers, - is stdin; by default the run's own."),
+        typer.Argument(
+            metavar="FILE", callback=given, help="A file with rows and answers, - is stdin; by default the run's own."
+        ),
     ] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's own data; test by default.")] = None,
     runs: Runs = "runs",
@@ -45,6 +47,7 @@ def evaluate(
     def work() -> int:
         from fluxrun.jobs.evaluate import evaluate as measure
         from fluxrun.jobs.expect import UsageError
+        from fluxrun.jobs.piped import shown
         from fluxrun.render.numbers import number
         from fluxrun.render.stream import say
         from fluxrun.spec.text import visible
@@ -57,7 +60,8 @@ def evaluate(
             return 0
         for note in found.notes:
             say(f"note: {visible(note)}")
-        say(f"{visible(str(found.run))}: {found.examples:,} examples of {visible(data or f'the {found.split} split')}")
+        what = f"the {found.split} split" if data is None else visible(shown(data))
+        say(f"{visible(str(found.run))}: {found.examples:,} examples of {what}")
         for name, value in found.metrics.items():
             print(f"{name} {number(value)}")
         return 0

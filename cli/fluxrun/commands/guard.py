@@ -22,6 +22,13 @@ def _folder(runs: str) -> str:
     return runs
 
 
+def given(name: Any) -> Any:
+    """A name, or several, of files; none may be empty, which pathlib would take for the present folder."""
+    if name is not None and "" in (name if isinstance(name, list) else [name]):
+        raise typer.BadParameter("a name is expected, and this is an empty one")
+    return name
+
+
 Runs = Annotated[
     str,
     typer.Option("--runs", metavar="FOLDER", envvar="FLUXRUN_RUNS", help="The folder of the runs.", callback=_folder),

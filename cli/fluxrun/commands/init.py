@@ -9,7 +9,7 @@ import typer
 
 from fluxrun.commands.answer import Json, one_form, print_json
 from fluxrun.commands.completing import complete_column
-from fluxrun.commands.guard import Debug, guard
+from fluxrun.commands.guard import Debug, given, guard
 
 EXAMPLES = """Examples:\n
 \b
@@ -19,7 +19,7 @@ EXAMPLES = """Examples:\n
 
 
 def init(
-    source: Annotated[str, typer.Option("--from", metavar="CSV", help="A text table.")],
+    source: Annotated[str, typer.Option("--from", metavar="CSV", callback=given, help="A text table.")],
     target: Annotated[
         str,
         typer.Option(
@@ -28,7 +28,9 @@ def init(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="By default as the table is called; - is stdout."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", callback=given, help="By default as the table is called; - is stdout."
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,

@@ -10,7 +10,7 @@ import typer
 
 from fluxrun.commands.answer import Json, print_json
 from fluxrun.commands.choosing import Run
-from fluxrun.commands.guard import Debug, Runs, guard
+from fluxrun.commands.guard import Debug, Runs, given, guard
 
 EXAMPLES = """Examples:\n
 \b
@@ -24,7 +24,9 @@ def predict(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="A file with rows such as those of the training; answers may be there; - reads stdin."
+            metavar="FILE",
+            callback=given,
+            help="A file with rows such as those of the training; answers may be there; - reads stdin.",
         ),
     ],
     output: Annotated[

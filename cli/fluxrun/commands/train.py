@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fluxrun.commands.answer import Json
-from fluxrun.commands.guard import Debug, Runs, Set, guard
+from fluxrun.commands.guard import Debug, Runs, Set, given, guard
 from fluxrun.commands.training import Expect, MaxSteps, MaxTime, QuietOption, Threads, follow, requested, tell
 
 EXAMPLES = """Examples:\n
@@ -18,7 +18,9 @@ EXAMPLES = """Examples:\n
 
 
 def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The spec, a YAML file; - reads it from stdin.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", callback=given, help="The spec, a YAML file; - reads it from stdin.")
+    ],
     overrides: Set = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name instead of the spec's.")] = None,
     runs: Runs = "runs",

@@ -22,6 +22,11 @@ STDIN = 0
 PIECE = 2**20
 
 
+def shown(data: str) -> str:
+    """The name of a data file for people, who know standard input as that of specs."""
+    return "<stdin>" if data in NAMES else data
+
+
 @contextmanager
 def data_file(data: str, limit: int) -> Iterator[Path]:
     """The path of a data file; standard input, by either name, is copied and stands in its own place meanwhile.

@@ -155,6 +155,8 @@ def find(folder: Path, which: str, what: str = "run", other: Callable[[Path], st
     hint = f"did you mean {own[-1]!r}?" if own else near(which, [run.name for run in known])
     if os.path.isfile(which):
         raise NoSuchRun(f"{which}: this is a file, and a run is wanted" + (f"; {hint}" if own else ""))
+    if which and _is_folder(Path(which)):
+        raise NoSuchRun(f"{which}: this is a folder, and no {what}" + (f"; {hint}" if own else ""))
     hint = hint or other(Path(which))
     raise NoSuchRun(f"no {what} in {folder} is called {which!r}" + (f"; {hint}" if hint else ""))
 

@@ -297,6 +297,7 @@ def test_data_through_standard_input(cli, folder, run):
     for name in ("-", "/dev/stdin"):
         assert cli("predict", "last", name, input=table).stdout == expected
         assert json.loads(cli("evaluate", "last", name, "--json", input=table).stdout) == {**measured, "data": name}
+    assert cli("evaluate", "last", "-", input=table).stderr.endswith(" examples of <stdin>\n")
     done = cli("predict", "last", "-", input=table + b"1,2\n")
     assert (done.exit_code, "/dev/stdin:62: the row has 2 values" in done.stderr) == (exits.BAD_DATA, True)
     done = cli("predict", "last", "-", input=b"PK\3\4...")

@@ -41,6 +41,23 @@ def test_check_of_data_that_are_not_there_stands_at_their_name(cli, folder):
     assert lines == 2 * [*done.stderr.splitlines(), "small.yaml: 1 error"], "of several specs it is told which one"
 
 
+EMPTY = [
+    ["check", "small.yaml", ""],
+    ["train", ""],
+    ["evaluate", "last", ""],
+    ["predict", "last", ""],
+    ["init", "--from", "", "--target", "b"],
+    ["init", "--from", "table.csv", "--target", "b", "-o", ""],
+]
+
+
+@pytest.mark.parametrize("arguments", EMPTY)
+def test_an_empty_name_is_not_the_present_folder(cli, folder, arguments):
+    done = cli(*arguments)
+    assert (done.exit_code, done.stdout) == (exits.USAGE, "")
+    assert done.stderr.splitlines()[-1].endswith("a name is expected, and this is an empty one")
+
+
 def test_check_of_several_specs(cli, folder):
     (folder / "wrong.yaml").write_text("sed: 1\n" + (folder / "small.yaml").read_text())
     done = cli("check", "wrong.yaml", "small.yaml", "absent.yaml", "--set", "model.0.affine=0")

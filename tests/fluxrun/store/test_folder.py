@@ -88,6 +88,8 @@ def test_a_run_by_what_it_was_trained_from_is_named(tmp_path, monkeypatch):
         record = {"created": created, "name": name[:-2], "config": f"{name[:-2]}.yaml"}
         (tmp_path / "runs" / name / "run.json").write_text(json.dumps(record))
     (tmp_path / "iris.yaml").touch()
+    (tmp_path / "iris").mkdir()
+    (tmp_path / "elsewhere").mkdir()
     (tmp_path / "other.yaml").touch()
     said = {
         "digits": "called 'digits'; did you mean 'digits-2'?",
@@ -95,6 +97,8 @@ def test_a_run_by_what_it_was_trained_from_is_named(tmp_path, monkeypatch):
         "iris.yaml": "iris.yaml: this is a file, and a run is wanted; did you mean 'iris-3'?",
         "other.yaml": "other.yaml: this is a file, and a run is wanted",
         "other": "called 'other'; in other.yaml",
+        "iris": "iris: this is a folder, and no run; did you mean 'iris-3'?",
+        "elsewhere": "elsewhere: this is a folder, and no run",
         "": "called ''; in ",
     }
     for which, words in said.items():
