@@ -27,14 +27,14 @@ def components(
         ),
     ] = None,
     as_json: Json = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print all as tables in Markdown.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print tables in Markdown.")] = False,
     debug: Debug = False,
 ) -> None:
     """List every name that a spec may use. With arguments, their types and defaults."""
 
     def work() -> int:
         from fluxrun.jobs.expect import UsageError
-        from fluxrun.render.components import as_markdown, as_page, as_table
+        from fluxrun.render.components import INTRODUCTION, as_markdown, as_page, as_table
         from fluxrun.spec.describe import descriptions, named
 
         one_form({"--json": as_json, "--markdown": markdown})
@@ -44,7 +44,7 @@ def components(
         if as_json:
             print_json({"components": [one.to_json() for one in found]})
         elif markdown:
-            print(as_markdown(found))
+            print(as_markdown(found, INTRODUCTION if name is None else ""))
         else:
             print("\n".join(as_page(found) if name in {one.name for one in found} else as_table(found)))
         return 0

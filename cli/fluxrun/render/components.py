@@ -47,11 +47,11 @@ def as_page(found: Iterable[Description]) -> list[str]:
     return lines
 
 
-def as_markdown(found: Sequence[Description]) -> str:
-    """The page of the documentation."""
-    lines = [INTRODUCTION.rstrip()]
+def as_markdown(found: Sequence[Description], introduction: str = INTRODUCTION) -> str:
+    """The page of the documentation, of all components; of some of them without an introduction."""
+    lines = introduction.splitlines()
     for kind, group in _kinds(found):
-        lines += ["", f"## {_title(kind)}"]
+        lines += [*([""] if lines else []), f"## {_title(kind)}"]
         bare = [one for one in group if not one.arguments]
         if bare:
             lines += ["", "| name | |", "|---|---|", *(f"| `{one.name}` | {_cell(one.doc)} |" for one in bare)]

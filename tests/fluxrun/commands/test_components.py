@@ -49,6 +49,9 @@ def test_all_of_a_kind_or_of_a_key(cli, asked, kind, names):
     assert {one["kind"] for one in found} == {kind}
     assert {one["name"] for one in found} >= names
     assert all(f"  {name}" in cli("components", asked).stdout for name in names)
+    tables = cli("components", asked, "--markdown").stdout.splitlines()
+    assert tables[0].startswith("## "), "the page's introduction is about all of them"
+    assert all(any(f"| `{name}` |" in line or line == f"### {name}" for line in tables) for name in names)
 
 
 def test_an_unknown_name(cli):
