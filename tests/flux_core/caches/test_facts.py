@@ -9,7 +9,7 @@ import pytest
 
 from flux_core import fsio
 from flux_core.caches import facts
-from flux_core.caches.facts import file_digest, identity, keep, recall
+from flux_core.caches.facts import file_digest, identity, keep, recall, unchanged
 from flux_core.caches.folder import data_folder
 
 OLD = 1_600_000_000 * 10**9  # long enough ago for a file to have settled
@@ -82,6 +82,21 @@ def test_a_file_that_changes_meanwhile_is_not_remembered(cache: Path, file: Path
 
     recall(file, "question", answer)
     assert recall(file, "question", Asked(2)) == 2
+
+
+def test_what_is_unchanged(file: Path) -> None:
+    before = identity(file)
+    file.chmod(0o600)
+    os.link(file, file.with_name("another name"))
+    assert identity(file) != before
+    assert unchanged(file, before)
+    file.touch()
+    assert not unchanged(file, before)
+    os.utime(file, ns=(OLD, OLD))
+    assert unchanged(file, before)
+    replace(file)
+    assert not unchanged(file, before)
+    assert not unchanged(file.with_name("none"), before)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,21 @@ def test_a_file_that_is_replaced_while_it_is_read(cache: Path, tmp_path: Path, m
     assert_equal(source.load(seed=0), plain(source))
 
 
+def test_a_file_whose_rights_change_while_it_is_read(cache: Path, tmp_path: Path, monkeypatch) -> None:
+    path, real = written(tmp_path / "t.csv"), csv.read_table
+
+    def slowly(path: Path, **more: object) -> object:
+        table = real(path, **more)
+        path.chmod(0o600)
+        os.link(path, tmp_path / "another name")
+        return table
+
+    with monkeypatch.context() as patched:
+        patched.setattr(csv, "read_table", slowly)
+        found = CsvSource(path).load(seed=0)
+    assert_equal(found, plain(CsvSource(path)))
+
+
 def test_arrays_that_are_gone_are_made_again(cache: Path, tmp_path: Path, parsed: list[str]) -> None:
     source = CsvSource(written(tmp_path / "t.csv"))
     wanted = plain(source)
