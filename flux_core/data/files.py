@@ -107,7 +107,7 @@ def matching(path: Path) -> list[Path]:
     if not any(mark in path.name for mark in "*?[") or exists(path):  # these say no to what can be no path too
         return [path]
     folder = path.parent
-    names = glob(path.name, root_dir=folder) if isdir(folder) else []
+    names = glob(path.name, root_dir=folder, include_hidden=True) if isdir(folder) else []
     found = sorted((file for name in names if isfile(file := folder / name)), key=str)
     if not found:
         raise MissingFile("no file has a name of this pattern", file=path)

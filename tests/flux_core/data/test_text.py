@@ -137,6 +137,8 @@ def test_several_files_and_patterns_in_order(tmp_path: Path) -> None:
     assert text("[a-b].txt") == "a.txtb.txt"
     assert [path.name for path in TextSource(tmp_path / "*.txt").files()] == ["[d].txt", "a.txt", "b.txt"]
     assert text("**.md") == "c.md", "two stars are two stars"
+    write(tmp_path / ".hidden.md", "hidden")
+    assert text("*.md") == "hiddenc.md"
     for none in ("*.rst", "there/is/none/*", "zero\0/*", "*" + "long" * 100, "long" * 100 + "/*"):
         with pytest.raises(MissingFile, match="no file has a name of this pattern"):
             text(none)
