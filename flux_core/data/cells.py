@@ -82,19 +82,23 @@ def text_of(cell: object) -> str | None:
 
 
 def named(value: Any, known: Collection[str]) -> str:
-    """The known name that a value means: 1, 1.0 and "1.0" are "1" where there is no closer one; else its text.
+    """The known name that a value means: 1, 1.0, "1" and "1.0" are each other where there is no closer one; else its
+    text.
 
     Other libraries make floats of whole numbers as soon as one of them is missing.
 
     >>> [named(value, {"1", "red"}) for value in (1, 1.0, "1.0", b"red", True, 1.5, "2.0")]
     ['1', '1', '1', 'red', '1', '1.5', '2.0']
+    >>> [named(value, {"0.0", "1.0"}) for value in (1, 1.0, "1", -0.0, False, "red", "2")]
+    ['1.0', '1.0', '1.0', '0.0', '0.0', 'red', '2']
     """
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if text in known:
         return text
     whole = number(text) if not isinstance(value, bool) else float(value)
-    found = str(int(whole)) if whole is not None and whole == whole // 1 and abs(whole) < 2**53 else text
-    return found if found in known else text
+    if whole is None or whole != whole // 1 or abs(whole) >= 2**53:
+        return text
+    return next((found for found in (str(int(whole)), f"{int(whole)}.0") if found in known), text)
 
 
 def shown(cell: str) -> str:

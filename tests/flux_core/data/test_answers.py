@@ -28,6 +28,12 @@ def test_one_class_in_many_spellings(values):
     assert found.tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize("values", [[1, 0], [1.0, 0.0], ["1", "0"], ["1.0", "0.0"], [True, False]], ids=str)
+def test_classes_that_are_floats_in_any_spelling(values):
+    floats = Preprocessing(classes=("0.0", "1.0"))
+    assert answers(np.array(values), floats, Place(), 1).tolist() == [1, 0]
+
+
 def test_the_closest_spelling_comes_first():
     assert answers(np.array(["1.0", "1"]), Preprocessing(classes=("1", "1.0")), Place(), 1).tolist() == [1, 0]
 
