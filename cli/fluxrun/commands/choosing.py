@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fluxrun.commands.completing import complete_name, complete_run
+from fluxrun.commands.completing import complete_run, complete_sort, complete_where
 
 if TYPE_CHECKING:
     from fluxrun.jobs.select import Selection
@@ -18,7 +18,7 @@ Where = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CONDITION",
-        autocompletion=complete_name,
+        autocompletion=complete_where,
         help="Such as 'learning_rate<0.01 and status==finished'; the end of a name will do; repeatable: all must hold.",
     ),
 ]
@@ -26,7 +26,7 @@ Sort = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        autocompletion=complete_name,
+        autocompletion=complete_sort,
         help="By a metric, best first, or by any value; -NAME turns the order round.",
     ),
 ]

@@ -86,12 +86,21 @@ def named(name: str) -> tuple[list[Description], str | None]:
     ['accuracy', 'top_k']
     """
     known = descriptions()
-    keys = {
-        key: mark.kind for schema in (Spec, Train) for key, mark in fields(schema).items() if isinstance(mark, Slot)
-    }
-    kind = keys.get(name, name)
+    kind = _kinds().get(name, name)
     found = [one for one in known if one.name == name] or [one for one in known if one.kind == kind]
-    return found, None if found else near(name, {*keys, *(word for one in known for word in (one.name, one.kind))})
+    return found, None if found else near(name, words_for_named())
+
+
+def words_for_named() -> set[str]:
+    """What `named` finds something for."""
+    components = (name for rows in CATALOG.values() for name in rows)
+    return {"section", *(name for name, _ in sections()), *_kinds(), *CATALOG, *components}
+
+
+def _kinds() -> dict[str, str]:
+    """The kinds of components by the keys that take them."""
+    marks = (pair for schema in (Spec, Train) for pair in fields(schema).items())
+    return {key: mark.kind for key, mark in marks if isinstance(mark, Slot)}
 
 
 def sections() -> Iterator[tuple[str, type[Component]]]:

@@ -82,8 +82,7 @@ class Names:
         path = join(split(name.removeprefix("spec.")))
         if path in self.paths:
             return Key(name, paths=(path,))
-        metrics = tuple(metric for metric in self.metrics if metric.endswith(f".{name}"))
-        paths = tuple(full for full in self.paths if full.endswith(f".{path}"))
+        metrics, paths = self._ending(name, path)
         if not metrics and not paths:
             ends = {join(split(full)[-n:]) for full in (*self.metrics, *self.paths) for n in (1, 2, 9)}
             hint = near(name, {*FIELDS, *ends}) or f"known: {listing([*FIELDS, *self.metrics])}, and the spec's"
@@ -112,6 +111,34 @@ class Names:
             ):
                 return name
         return self.full(path)
+
+    def ends(self) -> list[str]:
+        """The shortest name of every path of the spec, which may be one of others that never stand in the same run.
+
+        >>> from pathlib import Path
+        >>> rates = ({f"train.optimizer.{name}.learning_rate": 0.1} for name in ("adam", "sgd"))
+        >>> Names([Run(Path("a"), {"spec": spec}) for spec in rates]).ends()
+        ['learning_rate']
+        """
+        found: dict[str, None] = {}
+        for path in self.paths:
+            keys = split(path)
+            shorter = (join(keys[-count:]) for count in range(1, len(keys)))
+            found[next((name for name in shorter if name in found or self._is_end(name)), self.full(path))] = None
+        return list(found)
+
+    def _is_end(self, name: str) -> bool:
+        """Whether a name stands for what ends with it, and in each run for one value at most."""
+        if not name[:1].isidentifier() or name in FIELDS or name in self.metrics or name in self.paths:
+            return False
+        return not self._together(*self._ending(name, name))
+
+    def _ending(self, metric: str, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The metrics and the paths that end so."""
+        return (
+            tuple(full for full in self.metrics if full.endswith(f".{metric}")),
+            tuple(full for full in self.paths if full.endswith(f".{path}")),
+        )
 
     def full(self, path: str) -> str:
         """The whole name of a path of the spec."""
