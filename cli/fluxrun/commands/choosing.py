@@ -54,11 +54,10 @@ def choose(
     """The runs that the options mean; what may be meant otherwise goes to stderr. Raises as `select`."""
     from fluxrun.jobs.select import select
     from fluxrun.render.stream import say
-    from fluxrun.spec.text import visible
+    from fluxrun.render.text import noted
 
     chosen = select(Path(runs), which or (), where or (), sort, top)
-    for note in chosen.notes:
-        say(f"note: {visible(note)}")
+    say(*noted(chosen.notes))
     return chosen
 
 

@@ -50,6 +50,7 @@ def evaluate(
         from fluxrun.jobs.piped import shown
         from fluxrun.render.numbers import number
         from fluxrun.render.stream import say
+        from fluxrun.render.text import noted
         from fluxrun.spec.text import visible
 
         if data is not None and split is not None:
@@ -58,10 +59,8 @@ def evaluate(
         if as_json:
             print_json(found.to_json())
             return 0
-        for note in found.notes:
-            say(f"note: {visible(note)}")
         what = f"the {found.split} split" if data is None else visible(shown(data))
-        say(f"{visible(str(found.run))}: {found.examples:,} examples of {what}")
+        say(*noted(found.notes), f"{visible(str(found.run))}: {found.examples:,} examples of {what}")
         for name, value in found.metrics.items():
             print(f"{name} {number(value)}")
         return 0

@@ -47,7 +47,7 @@ def predict(
         from fluxrun.jobs.predict import predict as say_what
         from fluxrun.jobs.predict import write
         from fluxrun.render.stream import say
-        from fluxrun.render.text import write_text
+        from fluxrun.render.text import noted, write_text
         from fluxrun.spec.text import visible
 
         place = None if output == "-" else output
@@ -57,8 +57,7 @@ def predict(
         if as_json:
             print_json(found.to_json() if place is None else {**found.about(), "output": place})
             return 0
-        for note in found.new.notes:
-            say(f"note: {visible(note)}")
+        say(*noted(found.new.notes))
         if place is None:
             write_text(found.table(), sys.stdout)
         else:

@@ -81,10 +81,10 @@ def named(stream: io.TextIOWrapper, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffer, stream.encoding, errors, line_buffering=stream.isatty())
 
 
-def say(text: str) -> None:
-    """One line, or several, for people."""
+def say(*lines: str) -> None:
+    """Lines for people."""
     stream = Quiet(sys.stderr)
-    stream.write(text + "\n")
+    stream.write("".join(f"{line}\n" for line in lines))
     stream.flush()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fluxrun.jobs.duration import show_duration
 from fluxrun.jobs.request import Outcome
 from fluxrun.render.numbers import count, counted, number
+from fluxrun.render.text import noted
 from fluxrun.spec.text import visible
 from fluxrun.store.folder import names
 
@@ -26,7 +27,7 @@ def opening(prepared: Prepared, folder: Path) -> list[str]:
     sizes = ", ".join(f"{count(examples)} {split}" for split, examples in prepared.examples.items())
     what = f"{len(classes)} classes" if classes else "regression"
     notes = [*prepared.remarks, *_again(prepared, folder)]
-    return [f"{visible(folder.name)}: {sizes} examples, {what}", *(f"note: {visible(note)}" for note in notes)]
+    return [f"{visible(folder.name)}: {sizes} examples, {what}", *noted(notes)]
 
 
 def _again(prepared: Prepared, folder: Path) -> list[str]:

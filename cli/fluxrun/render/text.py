@@ -1,4 +1,4 @@
-"""A text on its way to stdout, piece by piece.
+"""A text on its way to stdout, piece by piece, and notes on theirs to stderr.
 
     pipe, file     the bytes as they are
     terminal       nothing in it acts on the terminal but line ends and tabs; the last line is ended
@@ -31,6 +31,15 @@ def write_text(pieces: Iterable[bytes], stream: TextIO) -> None:
         stream.buffer.flush()
     if terminal and end != "\n":
         stream.buffer.write(b"\n")
+
+
+def noted(notes: Iterable[str]) -> list[str]:
+    """What else is worth knowing, a line each.
+
+    >>> noted(["not exact"])
+    ['note: not exact']
+    """
+    return [f"note: {visible(note)}" for note in notes]
 
 
 def tamed(text: str) -> str:
