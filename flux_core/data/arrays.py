@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.assemble import Targets, cut, dataset, fit_targets
 from flux_core.data.chunks import is_large
-from flux_core.data.dataset import Dataset, MappedFile
+from flux_core.data.dataset import Dataset, MappedFile, Source
 from flux_core.data.large import encode_large, fit_large, large_ids
 from flux_core.data.lengths import real_steps
 from flux_core.data.preprocessing import Preprocessing, check_finite, check_ids
@@ -28,6 +28,25 @@ from flux_core.data.raw import Raw
 from flux_core.data.scale import Scale
 from flux_core.data.split import Part
 from flux_core.errors import DataError
+
+if TYPE_CHECKING:
+    from flux_core.data.new import Gives, NewData
+
+
+class ReadsArrays:
+    """How a source whose arrays have no names reads new files."""
+
+    def read_new(self: Source, path: Path, preprocessing: Preprocessing) -> NewData:
+        """The examples of an archive, a .npy or an idx file."""
+        from flux_core.data.new_arrays import new_arrays
+
+        return new_arrays(path, preprocessing, limit=self.max_bytes)
+
+    def read_answered(self: Source, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
+        """The examples of an archive with its targets."""
+        from flux_core.data.new_arrays import answered_arrays
+
+        return answered_arrays(self.read_new(path, preprocessing), preprocessing, gives, limit=self.max_bytes)
 
 
 def array_dataset(

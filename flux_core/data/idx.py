@@ -14,31 +14,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flux_core.data.archive import Header
-from flux_core.data.arrays import array_dataset, input_shape
+from flux_core.data.arrays import ReadsArrays, array_dataset, input_shape
 from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import DEFLATE_RATIO, MAX_BYTES, check_size, fractions_of_main, open_file
-from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.raw import Raw
 from flux_core.data.split import Part
 from flux_core.errors import DataError
-
-if TYPE_CHECKING:
-    from flux_core.data.new import Gives, NewData
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
-class IdxSource:
+class IdxSource(ReadsArrays):
     """`images` (rows, ...) and `labels` (rows,); a test split may have its own pair of files.
 
     Without `split` the test files make all of `images` training data, as `test_path` does for other sources.
@@ -83,18 +79,6 @@ class IdxSource:
         shape = input_shape(self._raw(Path(self.images)).shape, ids=False)
         target_shape = targets.values["train"].shape[1:]
         return Peek(shape, "float32", classes, targets.task, target_shape, names=targets.classes)
-
-    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
-        """The examples of an archive, a .npy or an idx file."""
-        from flux_core.data.new_arrays import new_arrays
-
-        return new_arrays(path, preprocessing, limit=self.max_bytes)
-
-    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
-        """The examples of an archive with its targets."""
-        from flux_core.data.new_arrays import answered_arrays
-
-        return answered_arrays(self.read_new(path, preprocessing), preprocessing, gives, limit=self.max_bytes)
 
     def _raw(self, path: Path) -> Raw:
         def header() -> Header:

@@ -12,24 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from flux_core.data.archive import map_array
-from flux_core.data.arrays import array_dataset, input_shape
+from flux_core.data.arrays import ReadsArrays, array_dataset, input_shape
 from flux_core.data.assemble import Targets, read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import MAX_BYTES, fractions_of_main
-from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.raw import Raw
 from flux_core.data.split import PARTS, Part
 
-if TYPE_CHECKING:
-    from flux_core.data.new import Gives, NewData
-
 
 @dataclass(frozen=True)
-class NpySource:
+class NpySource(ReadsArrays):
     """`features` (rows, ...) and `labels` (rows,) or (rows, targets); other splits may have their own pair of files.
 
     Numbers become float32, unless `ids` keeps whole numbers as int64 for embeddings and one-hot layers. Without
@@ -83,18 +79,6 @@ class NpySource:
             target_shape=targets.values["train"].shape[1:],
             names=targets.classes,
         )
-
-    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
-        """The examples of an archive, a .npy or an idx file."""
-        from flux_core.data.new_arrays import new_arrays
-
-        return new_arrays(path, preprocessing)
-
-    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
-        """The examples of an archive with its targets."""
-        from flux_core.data.new_arrays import answered_arrays
-
-        return answered_arrays(self.read_new(path, preprocessing), preprocessing, gives)
 
     def _files(self, what: str) -> dict[Part, Path]:
         keys = {part: what if part == "train" else f"{part}_{what}" for part in PARTS}

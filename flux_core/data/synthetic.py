@@ -12,29 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flux_core.data.arrays import array_dataset
+from flux_core.data.arrays import ReadsArrays, array_dataset
 from flux_core.data.assemble import read_targets
 from flux_core.data.cells import Place
 from flux_core.data.dataset import Dataset, Peek, Task
 from flux_core.data.files import MAX_BYTES, fractions_of_main
-from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.raw import Raw
 from flux_core.philox import Stream
-
-if TYPE_CHECKING:
-    from flux_core.data.new import Gives, NewData
 
 Name = Literal["xor", "spirals", "sine"]
 Points = tuple[NDArray[np.float64], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class SyntheticSource:
+class SyntheticSource(ReadsArrays):
     """`examples` rows of one of the data sets above; classes are equally frequent.
 
     >>> data = SyntheticSource("xor", examples=8, noise=0.0, split={"train": 1.0}).load(seed=0)
@@ -79,18 +75,6 @@ class SyntheticSource:
         data = self.load(seed=seed, task=task)
         classes = len(data.classes) if data.task == "classification" else None
         return Peek(data.train.x.shape[1:], "float32", classes, data.task, data.train.y.shape[1:], names=data.classes)
-
-    def read_new(self, path: Path, preprocessing: Preprocessing) -> NewData:
-        """The examples of an archive, a .npy or an idx file."""
-        from flux_core.data.new_arrays import new_arrays
-
-        return new_arrays(path, preprocessing)
-
-    def read_answered(self, path: Path, preprocessing: Preprocessing, gives: Gives) -> Dataset:
-        """The examples of an archive with its targets."""
-        from flux_core.data.new_arrays import answered_arrays
-
-        return answered_arrays(self.read_new(path, preprocessing), preprocessing, gives)
 
 
 def _xor(rows: int, noise: float, seed: int) -> Points:
