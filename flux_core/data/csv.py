@@ -288,7 +288,7 @@ def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> Iterator[C
     if rest := absent[FEW:]:
         what = f"{len(rest):,} more column{'s' * (len(rest) > 1)}"
         names = ", ".join(repr(column) for column, _ in rest[:FEW]) + (", ..." if len(rest) > FEW else "")
-        yield ColumnError(f"it lacks {what}: {names}", file=table.file, key=rest[0][1])
+        yield ColumnError(f"the table lacks {what}: {names}", file=table.file, key=rest[0][1])
 
 
 def lacking(tables: Mapping[Part, Table], names: Sequence[str]) -> Iterator[ColumnError]:

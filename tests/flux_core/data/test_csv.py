@@ -445,13 +445,13 @@ def test_many_wrong_names_are_few_errors(tmp_path, monkeypatch):
     assert len(looked) == 1
     *each, rest = source.misnamed()
     assert [error.reason[:24] for error in each] == [f"there is no column 'c{i}'," for i in range(5)]
-    assert (rest.reason, rest.key, rest.hint) == ("it lacks 3 more columns: 'c5', 'c6', 'c7'", "test_path", None)
+    assert (rest.reason, rest.key, rest.hint) == ("the table lacks 3 more columns: 'c5', 'c6', 'c7'", "test_path", None)
     assert len(looked) == 6
     *each, rest = CsvSource(whole, features=["c1", *(f"x{i}" for i in range(11))], target="c3").misnamed()
     assert [error.key for error in each] == [f"features.{i}" for i in range(1, 6)]
-    assert rest.reason == "it lacks 6 more columns: 'x5', 'x6', 'x7', 'x8', 'x9', ..."
+    assert rest.reason == "the table lacks 6 more columns: 'x5', 'x6', 'x7', 'x8', 'x9', ..."
     assert rest.key == "features.6"
-    assert CsvSource(whole, ignore=[f"x{i}" for i in range(6)]).misnamed()[-1].reason == "it lacks 1 more column: 'x5'"
+    assert CsvSource(whole, ignore=[f"x{i}" for i in range(6)]).misnamed()[-1].reason == "the table lacks 1 more column: 'x5'"
 
 
 @pytest.mark.parametrize(("cells", "name"), [({"a": [""], "b": ["u"]}, "a"), ({"a": [1], "b": [None]}, "b")])
