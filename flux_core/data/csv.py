@@ -8,9 +8,8 @@ an error. `columns` decides otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,11 +20,12 @@ from flux_core.data.assemble import Targets, cut, dataset, fit_targets, read_tar
 from flux_core.data.cells import MISSING, Numbers, Place, Words, looks_numeric, read_numbers, read_words
 from flux_core.data.columns import CategoricalColumn, Column, NumericColumn, OnMissing, require_present
 from flux_core.data.dataset import Dataset, Peek, Task
-from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
+from flux_core.data.files import MAX_BYTES, check_size
 from flux_core.data.kept import kept_dataset, question_about
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.split import Part
-from flux_core.data.table import Table, read_table
+from flux_core.data.table import Table
+from flux_core.data.tables import TableFiles, choose, lacking, misnamed, target_note
 from flux_core.errors import ColumnError, DataError, SettingError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["numeric", "categorical"]
 BAD_CELL = "correct the cell, add it to data.missing, or make the column categorical in data.columns"
-FEW = 5  # absent columns that are named one by one
 FORMAT = 3  # goes up when the same table begins to mean other values
 
 
@@ -48,7 +47,7 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class CsvSource:
+class CsvSource(TableFiles):
     """Text tables; `target` is a column's name or its index, negative from the end (the default is the last), which
     the training file makes a name.
 
@@ -135,10 +134,6 @@ class CsvSource:
         except SettingError as error:  # the target among the features, or none of them
             return [error]
 
-    def files(self) -> tuple[Path, ...]:
-        """The files, train first."""
-        return tuple(self._paths().values())
-
     def peek(self, *, seed: int = 0, task: Task | None = None) -> Peek:
         """By loading: only the training rows say how many categories a column has."""
         data = self.load(seed=seed, task=task)
@@ -159,18 +154,6 @@ class CsvSource:
             target = choose(table, next(iter(preprocessing.answers), self.target), "target")
         return answered_rows(new, table, target, preprocessing, gives)
 
-    def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:
-        from flux_core.data.new_tables import new_rows, new_table
-
-        table = new_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-        return table, new_rows(table, preprocessing, header=self.header, delimiter=self.delimiter)
-
-    def _paths(self) -> dict[Part, Path]:
-        return part_files(self.path, self.train_path, self.valid_path, self.test_path)
-
-    def _fractions(self) -> dict[Part, float]:
-        return fractions_of_main(self.split, self._paths(), separate=self.train_path is not None)
-
     def _parse(self, task: Task | None) -> dict[Part, Parsed]:
         tables = self._tables()
         main = tables["train"]
@@ -181,12 +164,6 @@ class CsvSource:
         for error in lacking(tables, (*features, target)):
             raise error
         return {part: self._parse_table(table, features, target, kinds) for part, table in tables.items()}
-
-    def _tables(self) -> dict[Part, Table]:
-        return {
-            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-            for part, path in self._paths().items()
-        }
 
     def _features(self, table: Table, target: str) -> list[str]:
         if self.features is None:
@@ -269,59 +246,3 @@ class CsvSource:
         if self.header and looks_numeric(table.names, ()) and not all(map(str.isdigit, table.names)):
             notes.append(f"{table.file.name}: the header looks like a row of data; if it is, set data.header to false")
         return tuple(notes)
-
-
-def target_note(target: str | int | Sequence[str | int], name: str) -> tuple[str, ...]:
-    """What is said where nothing may have named the target: a table that has it elsewhere is trained on, too.
-
-    >>> target_note(-1, "note"), target_note("y", "y")
-    (("the target is 'note', the last column; data.target would name another",), ())
-    """
-    return (f"the target is {name!r}, the last column; data.target would name another",) if target == -1 else ()
-
-
-def misnamed(table: Table, asked: Iterable[tuple[str | int, str]]) -> Iterator[ColumnError]:
-    """An error for each (column, spec path) that the table does not have, with near names; one for all behind `FEW`."""
-    absent = [(column, key) for column, key in asked if _name(table, column) is None]
-    for column, key in absent[:FEW]:
-        yield _absent(table, column, key)
-    if rest := absent[FEW:]:
-        what = f"{len(rest):,} more column{'s' * (len(rest) > 1)}"
-        names = ", ".join(repr(column) for column, _ in rest[:FEW]) + (", ..." if len(rest) > FEW else "")
-        yield ColumnError(f"the table lacks {what}: {names}", file=table.file, key=rest[0][1])
-
-
-def lacking(tables: Mapping[Part, Table], names: Sequence[str]) -> Iterator[ColumnError]:
-    """The same, at the spec path of the file, for columns that the table of a part does not have."""
-    for part, table in tables.items():
-        yield from misnamed(table, [(name, f"{part}_path") for name in names if name not in table.columns])
-
-
-def choose(table: Table, column: str | int, key: str) -> str:
-    """The name of a column given by name or index; raises ColumnError with near names, `key` the spec's path.
-
-    >>> table = Table(Path("a.csv"), ("age", "sex"), {}, np.array([], np.int64))
-    >>> choose(table, -1, "target"), choose(table, "age", "target")
-    ('sex', 'age')
-    """
-    if (name := _name(table, column)) is None:
-        raise _absent(table, column, key)
-    return name
-
-
-def _name(table: Table, column: str | int) -> str | None:
-    if isinstance(column, int):
-        return table.names[column] if -len(table.names) <= column < len(table.names) else None
-    return column if column in table.names else None
-
-
-def _absent(table: Table, column: str | int, key: str) -> ColumnError:
-    """What is said of a column that the table does not have; near names cost a look at every name."""
-    count = len(table.names)
-    if isinstance(column, int):
-        there = f"indices go from {-count} to {count - 1}"
-        return ColumnError(f"there is no column {column}: {there}", file=table.file, key=key)
-    folded = {name.casefold(): name for name in table.names}
-    near = [folded[name] for name in get_close_matches(column.strip().casefold(), folded, n=1)]
-    has = ", ".join(repr(name) for name in table.names[:10]) + (", ..." if count > 10 else "")
-    return ColumnError(f"there is no column {column!r}, the columns are: {has}", file=table.file, key=key, near=near)

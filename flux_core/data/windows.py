@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from flux_core.data.cells import MISSING, Numbers, Place, looks_numeric, read_numbers
 from flux_core.data.columns import NumericColumn, require_present
-from flux_core.data.csv import choose, lacking, misnamed, target_note
 from flux_core.data.dataset import Dataset, Examples, Peek, Task
-from flux_core.data.files import MAX_BYTES, check_size, fractions_of_main, part_files
+from flux_core.data.files import MAX_BYTES, check_size
 from flux_core.data.kept import kept_dataset, question_about
 from flux_core.data.preprocessing import Preprocessing
 from flux_core.data.scale import Scale
 from flux_core.data.sliding import sliding
 from flux_core.data.split import PARTS, Part, contiguous, unused
-from flux_core.data.table import Table, read_table
+from flux_core.data.table import Table
+from flux_core.data.tables import TableFiles, choose, lacking, misnamed, target_note
 from flux_core.errors import ColumnError, DataError, SettingError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class WindowsSource:
+class WindowsSource(TableFiles):
     """Windows of `steps` rows over the `columns` of text tables (the default is every column of numbers).
 
     `target` is what is forecast, one column or several, by name or by index, which the training file makes a name;
@@ -121,10 +121,6 @@ class WindowsSource:
             return found
         return list(lacking(tables, list(dict.fromkeys((*self._columns(main)[0], *self._targets(main))))))
 
-    def files(self) -> tuple[Path, ...]:
-        """The files, train first."""
-        return tuple(self._paths().values())
-
     def peek(self, *, seed: int = 0, task: Task | None = None) -> Peek:
         """By loading: windows may be longer than the series."""
         data = self.load(seed=seed)
@@ -143,18 +139,6 @@ class WindowsSource:
         with of_this_file():  # an index means another column where there are more of them
             targets = [choose(table, name, "target") for name in preprocessing.answers] or self._targets(table)
         return answered_windows(new, table, targets, self.horizon, preprocessing, gives)
-
-    def _new(self, path: Path, preprocessing: Preprocessing) -> tuple[Table, NewData]:
-        from flux_core.data.new_tables import new_rows, new_table
-
-        table = new_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-        return table, new_rows(table, preprocessing, header=self.header, delimiter=self.delimiter)
-
-    def _paths(self) -> dict[Part, Path]:
-        return part_files(self.path, self.train_path, self.valid_path, self.test_path)
-
-    def _fractions(self) -> dict[Part, float]:
-        return fractions_of_main(self.split, self._paths(), separate=self.train_path is not None)
 
     def _load(self) -> Dataset:
         tables = self._tables()
@@ -192,12 +176,6 @@ class WindowsSource:
             ),
             notes=notes,
         )
-
-    def _tables(self) -> dict[Part, Table]:
-        return {
-            part: read_table(path, header=self.header, delimiter=self.delimiter, limit=self.max_bytes)
-            for part, path in self._paths().items()
-        }
 
     def _targets(self, table: Table) -> list[str]:
         if isinstance(self.target, str | int):

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from flux_core.data.cells import MISSING, shown
-from flux_core.data.csv import choose
 from flux_core.data.files import MAX_BYTES
 from flux_core.data.profile import Profile, Target, marks_of, profile, profile_target
 from flux_core.data.sniff import Dialect, sniff
 from flux_core.data.table import read_table
+from flux_core.data.tables import choose
 from flux_core.errors import DataError, SettingError
 from fluxrun.jobs.expect import CannotCreate, UsageError, creating
 from fluxrun.jobs.piped import NAMES

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flux_core.data import CsvSource, chunks, csv
+from flux_core.data import CsvSource, chunks, tables
 from flux_core.data.dataset import Dataset
 from flux_core.errors import DataError, MissingFile
 
@@ -44,8 +44,8 @@ def assert_equal(found: Dataset, wanted: Dataset) -> None:
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files that were parsed."""
-    calls, real = [], csv.read_table
-    monkeypatch.setattr(csv, "read_table", lambda path, **more: (calls.append(path.name), real(path, **more))[1])
+    calls, real = [], tables.read_table
+    monkeypatch.setattr(tables, "read_table", lambda path, **more: (calls.append(path.name), real(path, **more))[1])
     return calls
 
 
@@ -106,7 +106,7 @@ def test_files_of_other_splits_count(cache: Path, tmp_path: Path, parsed: list[s
 
 @pytest.mark.parametrize("known", [False, True], ids=["new", "arrays gone"])
 def test_a_file_that_is_replaced_while_it_is_read(cache: Path, tmp_path: Path, monkeypatch, known: bool) -> None:
-    source, real = CsvSource(written(tmp_path / "t.csv")), csv.read_table
+    source, real = CsvSource(written(tmp_path / "t.csv")), tables.read_table
     if known:
         source.load(seed=0)
         for file in cache.glob("*.npy"):
@@ -118,7 +118,7 @@ def test_a_file_that_is_replaced_while_it_is_read(cache: Path, tmp_path: Path, m
         return table
 
     with monkeypatch.context() as patched:
-        patched.setattr(csv, "read_table", slowly)
+        patched.setattr(tables, "read_table", slowly)
         with pytest.raises(DataError, match=r"t\.csv: the file has changed while it was read"):
             source.load(seed=0)
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_a_file_that_is_replaced_while_it_is_read(cache: Path, tmp_path: Path, m
 
 
 def test_a_file_whose_rights_change_while_it_is_read(cache: Path, tmp_path: Path, monkeypatch) -> None:
-    path, real = written(tmp_path / "t.csv"), csv.read_table
+    path, real = written(tmp_path / "t.csv"), tables.read_table
 
     def slowly(path: Path, **more: object) -> object:
         table = real(path, **more)
@@ -137,7 +137,7 @@ def test_a_file_whose_rights_change_while_it_is_read(cache: Path, tmp_path: Path
         return table
 
     with monkeypatch.context() as patched:
-        patched.setattr(csv, "read_table", slowly)
+        patched.setattr(tables, "read_table", slowly)
         found = CsvSource(path).load(seed=0)
     assert_equal(found, plain(CsvSource(path)))
 

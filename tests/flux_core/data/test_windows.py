@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_core.data import Examples, Preprocessing, WindowsSource, chunks, windows
+from flux_core.data import Examples, Preprocessing, WindowsSource, chunks, tables
 from flux_core.data.sliding import sliding
 from flux_core.data.table import read_table
 from flux_core.errors import CheckpointError, ColumnError, DataError, MissingFile, SettingError
@@ -142,7 +142,7 @@ def test_a_large_series_is_parsed_once(tmp_path: Path, file: Path, monkeypatch: 
     monkeypatch.setenv("FLUXRUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(chunks, "LARGE", 1)
     parsed = []
-    monkeypatch.setattr(windows, "read_table", lambda path, **more: (parsed.append(path), read_table(path, **more))[1])
+    monkeypatch.setattr(tables, "read_table", lambda path, **more: (parsed.append(path), read_table(path, **more))[1])
     for _ in range(3):
         data = source.load(seed=0)
         require_same(data.train, plain.train)
