@@ -210,12 +210,12 @@ def test_nothing_is_overwritten(cli, folder):
     assert "is there already" in done.stderr
     assert (folder / "table.yaml").read_text() == "mine"
     assert not (folder / "fluxrun.schema.json").exists()
-    for place, said in [
-        ("no/such/folder.yaml", "there is no folder 'no/such'"),
-        ("", ".: the file is there already"),
+    for place, said, code in [
+        ("no/such/folder.yaml", "there is no folder 'no/such'", exits.CANNOT_CREATE),
+        ("", "a name is expected", exits.USAGE),
     ]:
         done = cli("init", "--from", "table.csv", "--target", "kind", "-o", place)
-        assert (done.exit_code, said in done.stderr) == (exits.CANNOT_CREATE, True)
+        assert (done.exit_code, said in done.stderr) == (code, True), done.stderr
 
 
 def test_a_pipe_is_no_table_to_come_back_to(cli, folder):
