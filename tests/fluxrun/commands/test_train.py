@@ -164,7 +164,7 @@ LOCALES = [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LC_
 WRONG = [
     (["none.yaml"], {}, exits.NO_INPUT, "none.yaml: there is no such file"),
     (["."], {}, exits.NO_INPUT, "error: .: this is a folder, not a spec\n  name a file in it"),
-    ([""], {}, exits.NO_INPUT, "error: .: this is a folder, not a spec\n  name a file in it"),
+    ([""], {}, exits.USAGE, "Invalid value for 'CONFIG': a name is expected, and this is an empty one"),
     (["/dev/zero"], {}, exits.USAGE, "a spec may have 1 MiB at most, this has more"),
     (["small.yaml", "--set", "data.path=none.csv"], {}, exits.NO_INPUT, "none.csv: no such file"),
     (["small.yaml", "--set", "data.path=tabel.csv"], {}, exits.NO_INPUT, "did you mean 'table.csv'?"),
