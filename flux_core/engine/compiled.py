@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from flux_core.engine.arena import LINE, aligned
 from flux_core.engine.kernel import Kernel
+from flux_core.engine.lower import CannotLowerError
 from flux_core.engine.store import Store, default_store
 from flux_core.engine.tape import WIDTH, Tape, encode, lay_out, offset
-from flux_core.ir import Graph, Node
+from flux_core.ir import Graph, Node, Param
 from flux_core.ops import EVALUATION, Run
 from flux_core.passes import Type, TypeTree
 
@@ -38,7 +39,7 @@ class Compiled:
         self.tape = Tape(
             self.layout,
             self.base,
-            param_place=lambda p: offset(p.x, self.base),
+            param_place=self._param_place,
             result_place=lambda node: None,
             seed=run.seed,
             step_place=offset(self.step, self.base),
@@ -58,6 +59,13 @@ class Compiled:
             self._walk(self.base.ctypes.data, operands.ctypes.data)
             results = iter([self._view(node).copy() for node in self.layout.schedule.results])
         return _nested(self.graph.output, results)
+
+    def _param_place(self, param: Param) -> int:
+        """Where the kernels find a Param; they read float32 numbers that lie one behind the other."""
+        if param.x.dtype != np.float32 or not param.x.flags.c_contiguous:
+            layout = "" if param.x.flags.c_contiguous else " that do not lie in their order"
+            raise CannotLowerError(f"a Param of {param.x.dtype} numbers{layout}, the kernels read float32")
+        return offset(param.x, self.base)
 
     def _view(self, node: Node) -> NDArray[Any]:
         """The memory of a node's value as an array."""

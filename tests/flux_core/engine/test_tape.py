@@ -9,7 +9,7 @@ from flux_core.engine import default_store
 from flux_core.engine.compiled import Compiled
 from flux_core.engine.lower import RULES, CannotLowerError
 from flux_core.interpreter import interpret
-from flux_core.ir import Graph, constant, input_node, pack, topological
+from flux_core.ir import Graph, as_node, constant, input_node, pack, param, topological
 from flux_core.ops import IDS, TABLE, Run, gather, one_hot, pick, relu, scatter, unpick
 from flux_core.passes import Type, gradients
 
@@ -34,6 +34,16 @@ def drawn(case):
     rng = np.random.default_rng(0)
     attrs = dict(case.attrs)
     return [draw.array(rng, np.float32) for draw in case.operands], attrs.pop("run", Run()), attrs
+
+
+def test_a_param_that_kernels_would_misread_is_refused():
+    good = param(np.arange(6, dtype=np.float32).reshape(2, 3))
+    x = np.ones((4, 2), np.float32)
+    close(Compiled(Graph(input_node(0) @ as_node(good), 1), types_of([x]))(x), x @ good.x)
+    for wrong, words in [(good.x.astype(np.float64), "float64"), (good.x.reshape(3, 2).T, "not lie in their order")]:
+        good.x = wrong
+        with pytest.raises(CannotLowerError, match=words):
+            Compiled(Graph(input_node(0) @ as_node(good), 1), types_of([x]))
 
 
 @pytest.mark.parametrize(("op", "case"), CASES)
