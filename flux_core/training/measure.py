@@ -22,7 +22,6 @@ from flux_core.passes import Type
 from flux_core.training.metrics import Accuracy, MeanAbsoluteError, Meter, Metric, OfLoss, RSquared, TopK
 
 HEAD = 2  # Σ loss and rows stand in front of the sums of the metrics
-DOUBLE = 2  # a float64 takes the room of two float32
 
 
 class Measurements:
